@@ -1,0 +1,105 @@
+"""Runs and coverage: what do we have of each scope, since when, and how sure are we. Reads the index only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from archiver.archive.disk import Database
+from archiver.model import Scope, Source
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """One run, as its record tells it. Times are aware, None where the record names none."""
+
+    run: str
+    started_at: datetime | None
+    finished_at: datetime | None
+    exit: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeStatus:
+    """What the archive has of one scope.
+
+    `state` is the verdict of the last run (empty: never run), `oldest_visible` the oldest item the site still showed
+    then. `unread` counts threads whose last capture could not be read. `coverage` is the last run's record of it.
+    """
+
+    scope: Scope
+    last_run: RunInfo | None
+    last_complete: RunInfo | None
+    threads: int
+    messages: int
+    unread: int
+    oldest_visible: datetime | None
+    state: str
+    coverage: str
+
+
+def status(index: Database) -> tuple[ScopeStatus, ...]:
+    """Every scope that was ever run or captured, by account, marketplace and source."""
+    with index.snapshot():
+        scopes = index.rows(
+            "SELECT account, marketplace, source FROM thread UNION SELECT account, marketplace, source FROM coverage "
+            "ORDER BY 1, 2, 3"
+        )
+        return tuple(_status(index, scope) for scope in scopes)
+
+
+def runs(index: Database, limit: int | None = None) -> tuple[RunInfo, ...]:
+    """The runs, newest first."""
+    rows = index.rows(
+        "SELECT run, started_at, finished_at, exit FROM run ORDER BY seq DESC LIMIT ?",
+        (-1 if limit is None else limit,),
+    )
+    return tuple(_run(row) for row in rows)
+
+
+_OF_SCOPE = "account = ? AND marketplace = ? AND source = ?"
+
+
+def _status(index: Database, scope: tuple[Any, ...]) -> ScopeStatus:
+    last = index.row(
+        f"SELECT run, oldest_visible, state, record FROM coverage WHERE {_OF_SCOPE} ORDER BY seq DESC LIMIT 1",  # noqa: S608
+        scope,
+    )
+    complete = index.value(
+        f"SELECT run FROM coverage WHERE {_OF_SCOPE} AND complete = 1 ORDER BY seq DESC LIMIT 1",  # noqa: S608
+        scope,
+    )
+    account, marketplace, source = scope
+    return ScopeStatus(
+        scope=Scope(account, marketplace, Source(source) if source else None),
+        last_run=_run_named(index, last[0]) if last is not None else None,
+        last_complete=_run_named(index, complete) if complete is not None else None,
+        threads=int(index.value(f"SELECT count(*) FROM thread WHERE {_OF_SCOPE}", scope)),  # noqa: S608
+        messages=int(
+            index.value(
+                "SELECT count(*) FROM message m JOIN thread t ON t.id = m.thread WHERE m.current = 1 AND t.account = ? "
+                "AND t.marketplace = ? AND t.source = ?",
+                scope,
+            )
+        ),
+        unread=int(
+            index.value(f"SELECT count(*) FROM thread WHERE {_OF_SCOPE} AND read_seq < last_seq", scope)  # noqa: S608
+        ),
+        oldest_visible=_moment(last[1]) if last is not None else None,
+        state=last[2] if last is not None else "",
+        coverage=last[3] if last is not None else "{}",
+    )
+
+
+def _run_named(index: Database, run: str) -> RunInfo | None:
+    row = index.row("SELECT run, started_at, finished_at, exit FROM run WHERE run = ?", (run,))
+    return None if row is None else _run(row)
+
+
+def _run(row: tuple[Any, ...]) -> RunInfo:
+    return RunInfo(row[0], _moment(row[1]), _moment(row[2]), row[3])
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
