@@ -1,0 +1,1 @@
+"""What we know of Seller Central, and nothing that touches it."""
