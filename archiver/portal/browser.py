@@ -1,0 +1,150 @@
+"""Which browser runs, how it is started, and where its files go while it runs.
+
+Order: the configured one, a Chromium or Chrome on PATH, Playwright's own. Its profile lies in memory where the
+machine has a memory file system, and is gone when the run is over; what a killed run left is swept by the next.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
+
+from archiver import __version__
+from archiver.errors import BrowserFailed, BrowserMissing
+
+ON_PATH = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
+_FLAGS = (
+    "--disable-quic",
+    "--no-first-run",
+    "--no-pings",
+    "--dns-prefetch-disable",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-breakpad",
+    "--block-new-web-contents",
+    "--force-color-profile=srgb",
+)
+
+
+def find(configured: Path | None) -> Path | None:
+    """The browser's executable; None means that Playwright's own is to be used.
+
+    Raises BrowserMissing when a configured one is not there.
+    """
+    if configured is not None:
+        if not os.access(configured, os.X_OK):
+            raise BrowserMissing(
+                f"There is no browser at {configured}.",
+                hint="Correct `browser.executable` in the configuration, or remove the line to use the one on PATH.",
+            )
+        return configured
+    for name in ON_PATH:
+        path = shutil.which(name)
+        if path is not None:
+            return Path(path)
+    return None
+
+
+def user_agent(browser: Browser) -> str:
+    """What the browser really is, and that it is automated software, with its name and version."""
+    return (
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+        f"HeadlessChrome/{browser.version} Safari/537.36 "
+        f"archiver/{__version__} (automated software, acting for the seller)"
+    )
+
+
+def runs_as_root() -> bool:
+    """Chromium refuses its own sandbox to root; only then it is started without."""
+    return os.geteuid() == 0
+
+
+@contextmanager
+def running(executable: Path | None, *, headed: bool = False) -> Iterator[Browser]:
+    """A browser process for as long as the context lasts. Raises BrowserMissing or BrowserFailed."""
+    with _scratch() as scratch:
+        playwright = _start_driver(scratch)
+        try:
+            if executable is None and not Path(playwright.chromium.executable_path).exists():
+                raise BrowserMissing(
+                    "There is no Chromium or Chrome on this machine.",
+                    hint="Install one (Debian: `apt-get install chromium`), or set `browser.executable`.",
+                )
+            try:
+                browser = playwright.chromium.launch(
+                    executable_path=executable,
+                    headless=not headed,
+                    args=[*_FLAGS, *(["--no-sandbox"] if runs_as_root() else [])],
+                    chromium_sandbox=not runs_as_root(),
+                    downloads_path=scratch,
+                    env=_environment(os.environ, scratch),
+                    handle_sigint=False,
+                    handle_sigterm=False,
+                    handle_sighup=False,
+                )
+            except PlaywrightError as error:
+                raise BrowserFailed(
+                    f"The browser did not start: {_first_line(error)}",
+                    hint="Start it by hand to see why: "
+                    f"`{executable or 'chromium'} --headless --dump-dom about:blank`.",
+                ) from error
+            try:
+                yield browser
+            finally:
+                browser.close()
+        finally:
+            playwright.stop()
+
+
+def _first_line(error: PlaywrightError) -> str:
+    return error.message.splitlines()[0] if error.message else type(error).__name__
+
+
+def _start_driver(scratch: Path) -> Playwright:
+    # The driver puts the profile under its TMPDIR, and takes no other word for it.
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = str(scratch)
+    try:
+        return sync_playwright().start()
+    finally:
+        if before is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = before
+
+
+def _environment(environ: Mapping[str, str], scratch: Path) -> dict[str, str | float | bool]:
+    """Only what a browser needs: nothing an administrator exported for another program reaches a page's process."""
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "FONTCONFIG_PATH")
+    return {**{key: environ[key] for key in kept if key in environ}, "TMPDIR": str(scratch)}
+
+
+def scratch_root() -> Path:
+    """Where profiles lie while a browser runs: memory, where the machine offers it."""
+    for candidate in (os.environ.get("XDG_RUNTIME_DIR"), "/dev/shm"):  # noqa: S108  a memory file system, on purpose
+        if candidate and os.access(candidate, os.W_OK):
+            return Path(candidate)
+    return Path(tempfile.gettempdir())
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    prefix = f"archiver-browser-{os.getuid()}-"
+    for left in scratch_root().glob(prefix + "*"):
+        pid = left.name.removeprefix(prefix).split("-")[0]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(left, ignore_errors=True)
+    path = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=scratch_root()))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,279 @@
+"""Enters and leaves: browser started, guard on, session taken up or sign-in played; undone in reverse.
+
+What is behind the door is a `Portal`: one signed-in browser context, in one marketplace at a time, because the site
+keeps the selection for the whole session [C].
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, BrowserContext, CDPSession, Page
+from playwright.sync_api import Error as PlaywrightError
+
+from archiver.errors import BrowserFailed, PageUnknown, SiteUnreachable, WrongIdentity
+from archiver.model import Capture, Event, Identified, Kind, Known, Scope
+from archiver.portal import browser as browsers
+from archiver.portal import camera, sign_in
+from archiver.portal.camera import Recorder
+from archiver.portal.guard import Guard, Rules
+from archiver.portal.sign_in import Secrets
+from archiver.portal.walk import Walk
+from archiver.signin import Screen
+from archiver.site.sitemap import SiteMap, trusted_origins
+from archiver.site.sources import READERS
+
+
+class Memory(sign_in.Memory, Protocol):
+    """What the door must remember across runs: the sign-in's attempts, and the browser's session."""
+
+    def session(self) -> bytes | None: ...
+
+    def keep_session(self, state: bytes) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The way into one account. `site` is an origin; `label` names the account where a sign-in sees several."""
+
+    site: str
+    account: str
+    secrets: Secrets = field(repr=False)
+    memory: Memory
+    sitemap: SiteMap
+    executable: Path | None
+    run: str
+    keep: Callable[[Capture], object]
+    pace_s: float
+    label: str = ""
+    full: bool = False
+    headed: bool = False
+
+    @contextmanager
+    def enter(self) -> Iterator[Portal]:
+        """A signed-in portal for as long as the context lasts.
+
+        Raises BrowserMissing, BrowserFailed, SiteUnreachable, CredentialRefused, PersonNeeded or PageUnknown.
+        """
+        rules = Rules(site=self.site, origins=trusted_origins(self.site), map=self.sitemap.guard)
+        guard = Guard(rules)
+        with browsers.running(self.executable, headed=self.headed) as browser, guard.watching(browser):
+            context = self._context(browser)
+            guard.close_web_sockets(context)
+            page = context.new_page()
+            session = context.new_cdp_session(page)
+            portal = Portal(self, context, page, session, Recorder(page), guard)
+            try:
+                portal.sign_in()
+                try:
+                    yield portal
+                finally:
+                    portal.keep_session()
+            except PlaywrightError as error:
+                raise BrowserFailed(
+                    f"The browser failed in the middle of the work ({type(error).__name__}).",
+                    hint="Nothing to do: what was captured is kept, and the next run goes on from there.",
+                ) from None  # Playwright's message may repeat what was typed
+
+    def _context(self, browser: Browser) -> BrowserContext:
+        kept = self.memory.session()
+        return browser.new_context(
+            user_agent=browsers.user_agent(browser),
+            viewport={"width": camera.VIEWPORT_WIDTH_PX, "height": camera.VIEWPORT_HEIGHT_PX},
+            service_workers="block",
+            accept_downloads=False,
+            permissions=[],
+            storage_state=json.loads(kept) if kept else None,
+        )
+
+
+@dataclass(slots=True)
+class Portal:
+    """A signed-in browser."""
+
+    door: Door
+    context: BrowserContext
+    page: Page
+    session: CDPSession
+    recorder: Recorder
+    guard: Guard
+
+    # --- the way in --------------------------------------------------------------------------------------------
+
+    def sign_in(self) -> None:
+        """From whatever the site shows to a signed-in page; the session is kept for the next run."""
+        door = self.door
+        self._load(door.site + door.sitemap.home)
+        self.guard.signing_in = True
+        try:
+            sign_in.play(
+                self.page,
+                self.recorder,
+                self.guard.rules,
+                door.sitemap,
+                door.secrets,
+                door.memory,
+                self._keep_unknown,
+            )
+        except PlaywrightError as error:
+            raise BrowserFailed(
+                f"The browser failed during the sign-in ({type(error).__name__}).",
+                hint="Nothing to do: the next scheduled run tries again.",
+            ) from None  # Playwright's message may repeat what was typed
+        finally:
+            self.guard.signing_in = False
+        self.keep_session()
+
+    def keep_session(self) -> None:
+        """Cookies and storage, from memory straight to the vault."""
+        try:
+            state = self.context.storage_state()
+        except PlaywrightError:
+            return  # the browser is gone; the session kept after the sign-in stands
+        self.door.memory.keep_session(json.dumps(state).encode())
+
+    def _keep_unknown(self, screen: Screen) -> None:
+        artifacts = camera.photograph(self.page, self.session)
+        self.door.keep(
+            Capture(
+                scope=Scope(self.door.account),
+                kind=Kind.SIGN_IN,
+                taken_at=datetime.now(UTC),
+                url=self.page.url.split("?")[0],
+                artifacts=artifacts,
+                run=self.door.run,
+                stamp=str(screen),
+            )
+        )
+
+    def _load(self, url: str) -> None:
+        self.recorder.start()
+        try:
+            response = self.page.goto(url, wait_until="domcontentloaded", timeout=sign_in.PAGE_TIMEOUT_S * 1000)
+        except PlaywrightError as error:
+            reason = error.message.splitlines()[0].removeprefix("Page.goto: ").split(" at ")[0]
+            raise SiteUnreachable(
+                f"{urlsplit(url).netloc} did not answer ({reason}).",
+                hint="Check `site` in the configuration and this machine's network; the next run tries again.",
+            ) from error
+        if response is not None and response.status >= 500:
+            raise SiteUnreachable(
+                f"{urlsplit(url).netloc} answered {response.status}.",
+                hint="Nothing to do: the next scheduled run tries again.",
+            )
+        camera.settle(self.page, self.recorder, timeout_s=sign_in.PAGE_TIMEOUT_S)
+
+    # --- which account, which marketplace ----------------------------------------------------------------------
+
+    def choose(self, marketplace: str) -> None:
+        """Select a marketplace in the account switcher, as a person does. Raises WrongIdentity, PageUnknown."""
+        if self.identify(marketplace).proven:
+            return
+        switcher = self.door.sitemap.switcher
+        self._load(self.door.site + self.door.sitemap.switcher_path)
+        row = self._account_row()
+        names = self.door.sitemap.marketplaces[marketplace][1:]
+        try:
+            if not any(row.page.get_by_text(name, exact=True).first.is_visible() for name in names):
+                row.locator(switcher.details).first.click(timeout=sign_in.PAGE_TIMEOUT_S * 1000)
+            for name in names:
+                choice = self.page.locator(switcher.row).get_by_text(name, exact=True)
+                if choice.count():
+                    choice.last.click(timeout=sign_in.PAGE_TIMEOUT_S * 1000)
+                    break
+            else:
+                raise WrongIdentity(
+                    f"The account switcher offers no marketplace {marketplace}.",
+                    hint="Correct `marketplaces` of this account in the configuration.",
+                )
+            confirm = next(c for c in switcher.confirm if self.page.locator(c).first.is_visible())
+            with self.page.expect_navigation(wait_until="domcontentloaded"):
+                self.page.locator(confirm).first.click(timeout=sign_in.PAGE_TIMEOUT_S * 1000)
+        except (PlaywrightError, StopIteration) as error:
+            raise PageUnknown(
+                f"The account switcher could not be worked to choose {marketplace}.",
+                hint="Mend `switcher` in site.toml, then run `archiver sync` again.",
+            ) from error
+        camera.settle(self.page, self.recorder, timeout_s=sign_in.PAGE_TIMEOUT_S)
+
+    def _account_row(self) -> Any:
+        switcher = self.door.sitemap.switcher
+        rows = self.page.locator(switcher.row)
+        try:
+            rows.first.wait_for(timeout=sign_in.PAGE_TIMEOUT_S * 1000)
+        except PlaywrightError as error:
+            raise PageUnknown(
+                "The account switcher shows no account.",
+                hint="Mend `switcher.row` in site.toml, then run `archiver sync` again.",
+            ) from error
+        labels = [text.strip() for text in rows.locator(switcher.label).all_inner_texts()]
+        if self.door.label:
+            if self.door.label not in labels:
+                raise WrongIdentity(
+                    f"The sign-in sees no account called “{self.door.label}”; it sees {', '.join(labels) or 'none'}.",
+                    hint="Correct `label` of this account in the configuration.",
+                )
+            return rows.nth(labels.index(self.door.label))
+        if len(labels) > 1:
+            raise WrongIdentity(
+                f"The sign-in sees several accounts: {', '.join(labels)}.",
+                hint="Say which one is meant with `label` of this account in the configuration.",
+            )
+        return rows.first
+
+    def identify(self, marketplace: str) -> Identified:
+        """Ask the site which account and marketplace it shows. The header is the truth, not the host name [C]."""
+        sitemap = self.door.sitemap
+        status, media_type, body = camera.fetch(self.page, sitemap.identity_path)
+        wanted = sitemap.marketplace_id(marketplace)
+        try:
+            if status != 200 or "json" not in media_type:
+                raise ValueError(f"the site answered {status or 'nothing'} ({media_type or 'no type'})")
+            tree = json.loads(body)
+            label = str(tree["globalAccount"]["label"])
+            shown = str(tree["regionalAccount"]["ids"]["mons_sel_mkid"]).rpartition(".")[2]
+        except (ValueError, KeyError, TypeError) as error:
+            return Identified(False, "", "", f"the site does not say which account it shows: {error}")
+        if shown != wanted:
+            there = sitemap.marketplace_code(shown) or shown
+            return Identified(False, label, shown, f"the site shows {there}, not {marketplace}")
+        if self.door.label and label != self.door.label:
+            return Identified(False, label, shown, f"the site shows the account “{label}”")
+        return Identified(True, label, shown)
+
+    # --- the work ----------------------------------------------------------------------------------------------
+
+    def walk(self, scope: Scope, known: Known) -> Iterator[Event]:
+        """One source of the chosen marketplace, as events."""
+        if scope.source is None:
+            raise ValueError("a walk needs a source")
+        return Walk(
+            page=self.page,
+            session=self.session,
+            recorder=self.recorder,
+            site=self.door.site,
+            sitemap=self.door.sitemap,
+            map=self.door.sitemap.sources[scope.source],
+            reader=READERS[scope.source],
+            scope=scope,
+            run=self.door.run,
+            pace_s=self.door.pace_s,
+            full=self.door.full,
+        ).events(known)
+
+    def traffic(self) -> dict[str, Any]:
+        """What left and what was refused so far: for the run record."""
+        return {
+            "passed": dict(self.guard.passed),
+            "refused": [
+                {"method": r.method, "url": r.url, "why": r.why, "count": n}
+                for r, n in sorted(self.guard.refusals.items(), key=lambda item: (item[0].url, item[0].why))
+            ],
+        }

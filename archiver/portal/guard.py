@@ -1,0 +1,165 @@
+"""Which requests may leave; everything else is refused and recorded. Default deny.
+
+`Rules.objection` decides and is pure; `Guard` stands in Chromium's network layer (the Fetch domain of the browser as a
+whole), where every request pauses before it leaves: documents, frames, fetch, beacons, images, workers, popups, and
+each hop of a redirect, which Playwright's own routing does not see. WebSockets, service workers and downloads are off.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from playwright.sync_api import Browser, BrowserContext, CDPSession, WebSocketRoute
+from playwright.sync_api import Error as PlaywrightError
+
+from archiver.site.sitemap import GuardMap
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What may leave, for one site. `origins` are the site's own and those its sign-in may stand on."""
+
+    site: str
+    origins: frozenset[str]
+    map: GuardMap
+
+    def objection(self, method: str, url: str, body: str | None, *, signing_in: bool) -> str | None:
+        """Why this request must not leave, or None if it may."""
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            return "an address that cannot be read"
+        if parts.scheme in ("data", "blob", "about"):
+            return None
+        if parts.scheme not in ("http", "https"):
+            return f"scheme {parts.scheme}"
+        origin = f"{parts.scheme}://{parts.netloc}"
+        if origin not in self.origins:
+            if method in ("GET", "HEAD") and parts.scheme == "https" and self._is_asset_host(parts.netloc):
+                return None
+            return "another host"
+        if method in ("GET", "HEAD"):
+            return self._objection_to_get(_folded(parts.path))
+        if method == "POST":
+            return self._objection_to_post(origin, parts.path, body, signing_in=signing_in)
+        return f"method {method}"
+
+    def _is_asset_host(self, netloc: str) -> bool:
+        # Letters, digits, hyphens and dots: nothing that Python and the browser could cut at different places.
+        return _PLAIN_HOST.fullmatch(netloc) is not None and any(
+            netloc == allowed or (allowed.startswith("*.") and netloc.endswith(allowed[1:]))
+            for allowed in self.map.asset_hosts
+        )
+
+    def _objection_to_get(self, path: str) -> str | None:
+        if ".." in path.split("/"):
+            # The browser has resolved those it knows of; which path a server makes of the others, nobody can say.
+            return "an address that leads back up"
+        forbidden = (_folded(p).rstrip("/") + "/" for p in self.map.forbidden_gets)
+        return "a GET that changes state" if any(f"{path}/".startswith(p) for p in forbidden) else None
+
+    def _objection_to_post(self, origin: str, path: str, body: str | None, *, signing_in: bool) -> str | None:
+        if path in self.map.sign_in_posts:
+            return None if signing_in else "a sign-in POST outside the sign-in"
+        for listing in self.map.listing_posts:
+            if path == listing.path and origin == self.site:
+                return None if _has_only(body, listing.keys) else "a listing POST of an unknown shape"
+        return "a POST that is not named in the site map"
+
+
+_PLAIN_HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
+_MOST_DECODINGS = 4  # a server decodes once, a careless one behind a proxy twice
+_INVISIBLE = re.compile(r"[\x00-\x20\x7f]")
+
+
+def _folded(path: str) -> str:
+    """The path as a lenient server might understand it, so that no spelling of a forbidden one gets through."""
+    for _ in range(_MOST_DECODINGS):
+        path = unquote(path)
+    path = _INVISIBLE.sub("", path).replace("\\", "/").casefold()
+    segments = (segment.split(";")[0] for segment in path.split("/"))
+    return "/" + "/".join(segment for segment in segments if segment not in ("", "."))
+
+
+def _has_only(body: str | None, keys: frozenset[str]) -> bool:
+    try:
+        tree = json.loads(body or "")
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(tree, dict) and set(tree) <= keys
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One request that was not let through; the URL without its query."""
+
+    method: str
+    url: str
+    why: str
+
+
+@dataclass(slots=True)
+class Guard:
+    """Stands before the network of one browser, and remembers what it refused."""
+
+    rules: Rules
+    signing_in: bool = False
+    passed: Counter[str] = field(default_factory=Counter)
+    refusals: Counter[Refusal] = field(default_factory=Counter)
+
+    @contextmanager
+    def watching(self, browser: Browser) -> Iterator[None]:
+        """The whole browser under guard, from before it has a page: what is not let through here does not leave."""
+        session = browser.new_browser_cdp_session()
+        session.on("Fetch.requestPaused", lambda paused: self._paused(session, paused))
+        session.send("Fetch.enable", {"patterns": [{"urlPattern": "*", "requestStage": "Request"}]})
+        try:
+            yield
+        finally:
+            with suppress(PlaywrightError):  # the browser may be gone, and its requests with it
+                session.detach()
+
+    def close_web_sockets(self, context: BrowserContext) -> None:
+        """The one way out that Chromium's Fetch domain does not see."""
+        context.route_web_socket("**/*", lambda socket: self._web_socket(socket))
+
+    def _paused(self, session: CDPSession, paused: dict[str, Any]) -> None:
+        request = paused["request"]
+        if self._may_pass(request["method"], request["url"], _post_data(request)):
+            answer = ("Fetch.continueRequest", {"requestId": paused["requestId"]})
+        else:
+            answer = ("Fetch.failRequest", {"requestId": paused["requestId"], "errorReason": "BlockedByClient"})
+        try:
+            session.send(*answer)
+        except PlaywrightError as error:
+            # The page went away while the request was paused; then it did not leave either.
+            self.refusals[Refusal(request["method"], _bare(request["url"]), f"page gone: {type(error).__name__}")] += 1
+
+    def _may_pass(self, method: str, url: str, body: str | None) -> bool:
+        objection = self.rules.objection(method, url, body, signing_in=self.signing_in)
+        if objection is None:
+            self.passed[method] += 1
+            return True
+        self.refusals[Refusal(method, _bare(url), objection)] += 1
+        return False
+
+    def _web_socket(self, socket: WebSocketRoute) -> None:
+        self.refusals[Refusal("WEBSOCKET", _bare(socket.url), "WebSockets are off")] += 1
+        socket.close()
+
+
+def _post_data(request: dict[str, Any]) -> str | None:
+    body = request.get("postData")
+    return body if isinstance(body, str) else None
+
+
+def _bare(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}{parts.path}"

@@ -1,0 +1,225 @@
+"""Plays the sign-in machine's moves on the live page. Decides nothing: the table is `archiver.signin`.
+
+A secret is typed only where the page stands on an origin of the site's own sign-in, and only after the attempt has
+been written down. Playwright's messages repeat what was typed, so none of them leaves this file.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import Page
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
+
+from archiver import signin
+from archiver.errors import ArchiverError, BrowserFailed, CredentialRefused, PageUnknown, PersonNeeded, SiteUnreachable
+from archiver.portal import totp
+from archiver.portal.camera import Recorder, settle
+from archiver.portal.guard import Rules
+from archiver.signin import Blame, Credential, Move, Screen, Step
+from archiver.site import screens
+from archiver.site.sitemap import Fill, SiteMap
+
+PAGE_TIMEOUT_S = 30.0
+_NAVIGATION_TIMEOUT_S = 20.0
+_SELF_RELOAD_TIMEOUT_S = 20.0
+_LEAST_LEFT_OF_STEP_S = 3.0
+"""A code typed in the last moments of its time step may arrive after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What signs one account in. Never shown."""
+
+    email: str = field(repr=False)
+    password: str = field(repr=False)
+    totp_secret: str = field(repr=False)
+
+
+class Memory(Protocol):
+    """What a sign-in must remember across processes; durable before each call returns."""
+
+    def trying(self, credential: Credential) -> None:
+        """Called before a credential is submitted. Raises PersonNeeded if it was tried too often unanswered."""
+        ...
+
+    def accepted(self, credential: Credential) -> None: ...
+
+    def refused(self, credential: Credential | None, why: str) -> None:
+        """None: the account as a whole was refused (locked, reset)."""
+        ...
+
+    def last_code_step(self) -> int:
+        """The TOTP time step whose code was last submitted, or 0."""
+        ...
+
+    def code_step_used(self, step: int) -> None: ...
+
+
+# For each selector: is it there, and is any match something a person could see? Looks into open shadow roots.
+_LANDMARKS = """selectors => {
+    const roots = [document];
+    for (let i = 0; i < roots.length; i++)
+        for (const element of roots[i].querySelectorAll('*'))
+            if (element.shadowRoot) roots.push(element.shadowRoot);
+    const shows = element => element.checkVisibility({checkOpacity: true, checkVisibilityCSS: true})
+        && element.getClientRects().length > 0;
+    const found = {visible: [], present: []};
+    for (const selector of selectors) {
+        const matches = roots.flatMap(root => [...root.querySelectorAll(selector)]);
+        if (matches.length) found.present.push(selector);
+        if (matches.some(shows)) found.visible.push(selector);
+    }
+    return found;
+}"""
+
+
+def landmarks(page: Page, sitemap: SiteMap) -> screens.Landmarks:
+    """Which selectors of the map match on this page, and which of the matches can be seen."""
+    found: dict[str, Any] = page.evaluate(_LANDMARKS, list(screens.selectors(sitemap.screens)))
+    return screens.Landmarks(visible=frozenset(found["visible"]), present=frozenset(found["present"]))
+
+
+def showing(page: Page, sitemap: SiteMap) -> Screen:
+    """The sign-in screen that is showing."""
+    return screens.screen(landmarks(page, sitemap), sitemap.screens)
+
+
+def play(
+    page: Page,
+    recorder: Recorder,
+    rules: Rules,
+    sitemap: SiteMap,
+    secrets: Secrets,
+    memory: Memory,
+    keep_unknown: Callable[[Screen], None],
+) -> Screen:
+    """From whatever is showing to a signed-in screen (SELECT_ACCOUNT or AUTHENTICATED), which is returned.
+
+    Raises CredentialRefused, PersonNeeded, PageUnknown or SiteUnreachable, each with what to do next.
+    """
+    state = signin.State()
+    pending: Credential | None = None
+    while True:
+        settle(page, recorder, timeout_s=PAGE_TIMEOUT_S)
+        screen = showing(page, sitemap)
+        move, state = signin.decide(screen, state)
+        # Only a step forward says that it was taken. What stands before a captcha or an error is not known, and counts
+        # as unanswered.
+        if pending is not None and move.step in (Step.SUBMIT, Step.SKIP, Step.DONE):
+            memory.accepted(pending)
+            pending = None
+        match move.step:
+            case Step.DONE:
+                return screen
+            case Step.SUBMIT:
+                assert move.credential is not None  # noqa: S101  the table gives every SUBMIT its credential
+                _submit(page, rules, sitemap.fills[screen], move.credential, secrets, memory)
+                pending = move.credential
+            case Step.SKIP:
+                _press(page, sitemap.fills[screen])
+            case Step.WAIT:
+                _wait_for_change(page, sitemap, screen)
+            case Step.STOP:
+                if move.blame is Blame.UNKNOWN or move.blame is Blame.PERSON:
+                    keep_unknown(screen)
+                raise _stopped(move, screen, pending, memory)
+
+
+def _stopped(move: Move, screen: Screen, pending: Credential | None, memory: Memory) -> ArchiverError:
+    match move.blame:
+        case Blame.REFUSED:
+            memory.refused(pending, move.why)
+            return CredentialRefused(move.why, hint=move.hint)
+        case Blame.PERSON:
+            return PersonNeeded(move.why, hint=move.hint)
+        case Blame.UNKNOWN:
+            return PageUnknown(move.why, hint=move.hint)
+        case _:
+            return SiteUnreachable(f"{move.why} ({screen})", hint=move.hint)
+
+
+def _submit(page: Page, rules: Rules, fill: Fill, credential: Credential, secrets: Secrets, memory: Memory) -> None:
+    parts = urlsplit(page.url)
+    if f"{parts.scheme}://{parts.netloc}" not in rules.origins:
+        raise PersonNeeded(
+            f"The sign-in page stands on {parts.netloc}, which is not the site's own.",
+            hint="Nothing was typed. Check `site` in the configuration, and this network's way to the site.",
+        )
+    match credential:
+        case Credential.EMAIL:
+            value = secrets.email
+        case Credential.PASSWORD:
+            value = secrets.password
+        case Credential.CODE:
+            value = _fresh_code(page, secrets.totp_secret, memory)
+    memory.trying(credential)
+    try:
+        page.locator(_visible(page, fill.field)).first.fill(value, timeout=PAGE_TIMEOUT_S * 1000)
+    except PlaywrightError:
+        raise PageUnknown(
+            f"The field for the {credential} would not take it.",
+            hint="Sign in once in your own browser to see what Amazon asks, then run `archiver login`.",
+        ) from None  # Playwright's message repeats what was typed
+    _press(page, fill)
+
+
+def _fresh_code(page: Page, secret: str, memory: Memory) -> str:
+    """A code of a time step that was never submitted and still lasts; awaits the next step where it must."""
+    while True:
+        now_s = time.time()
+        step = totp.step_at(now_s)
+        left_s = (step + 1) * totp.STEP_S - now_s
+        if step > memory.last_code_step() and left_s >= _LEAST_LEFT_OF_STEP_S:
+            memory.code_step_used(step)
+            return totp.code(secret, step)
+        page.wait_for_timeout(left_s * 1000 + 50)  # waits for the clock, not for the page
+
+
+def _visible(page: Page, selectors: tuple[str, ...]) -> str:
+    """The first of the alternatives that shows; the first of all where none does, to fail by its name."""
+    for selector in selectors:
+        if page.locator(selector).first.is_visible():
+            return f"{selector} >> visible=true"
+    return selectors[0]
+
+
+def _press(page: Page, fill: Fill) -> None:
+    control = page.locator(_visible(page, fill.submit)).first
+    try:
+        with page.expect_navigation(wait_until="domcontentloaded", timeout=_NAVIGATION_TIMEOUT_S * 1000):
+            try:
+                control.click(timeout=PAGE_TIMEOUT_S * 1000, no_wait_after=True)
+            except PlaywrightError:
+                raise PageUnknown(
+                    "The sign-in page has no button that could be pressed.",
+                    hint="Sign in once in your own browser to see what Amazon asks, then run `archiver login`.",
+                ) from None  # Playwright's message may repeat what was typed
+    except PlaywrightTimeoutError:
+        # No new page came: the next look says what the old one shows now, and the table answers that.
+        return
+
+
+def _wait_for_change(page: Page, sitemap: SiteMap, screen: Screen) -> None:
+    """A page that checks the browser reloads itself at the same address [H][C]: wait until it shows something else."""
+    deadline = time.monotonic() + _SELF_RELOAD_TIMEOUT_S
+    while time.monotonic() < deadline:
+        try:
+            if showing(page, sitemap) is not screen:
+                return
+        except PlaywrightError as error:
+            if page.is_closed():
+                raise BrowserFailed(
+                    "The browser went away while Amazon checked it.", hint="Nothing to do: the next run tries again."
+                ) from error
+            # The question met the reload itself; ask again.
+        page.wait_for_timeout(250)
+    raise PersonNeeded(
+        "Amazon checks the browser and does not let it pass.",
+        hint="Open the site once in your own browser from this network, then run `archiver login`.",
+    )
