@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -100,6 +100,23 @@ class Archive:
             archive.close()
             raise
         return archive
+
+    @classmethod
+    @contextmanager
+    def vault_alone(cls, path: Path, unlock: Unlock) -> Iterator[Vault]:
+        """The vault, to write, without the lock: the kill switch must not wait for the run it is to stop.
+
+        Raises what `open` raises, but ArchiveHeld.
+        """
+        key = keyring.open_keyring(path / _KEYRING, unlock)
+        if not (path / _VAULT).is_file():
+            raise damaged(path / _VAULT, "it is missing")
+        vault = Vault(Database(path / _VAULT, key.derived(_VAULT), write=True, secure_delete=True))
+        try:
+            vault.check(key.archive)
+            yield vault
+        finally:
+            vault.close()
 
     def _prepare(self) -> None:
         """What a writer sees to before anything else."""

@@ -1,0 +1,140 @@
+"""What says how the archive is: status, verify, reindex."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from archiver import config, wiring
+from archiver.archive.ledger import ScopeStatus
+from archiver.archive.vault import Vault
+from archiver.cli.terminal import json_line, local, out, say, styled, table
+from archiver.config import Config
+from archiver.errors import Exit
+from archiver.model import Scope
+
+_LITTLE_DAYS = 14
+"""With less than this left until something may be gone, a person should look."""
+
+
+def status(args: argparse.Namespace) -> int:
+    """What is kept of each scope, what would be lost by when if nothing ran, and what needs a person."""
+    loaded = config.load(config.find(args.config, os.environ))
+    now = datetime.now(UTC)
+    with wiring.opened(loaded, write=False) as archive:
+        known = {row.scope: row for row in archive.status()}
+        wanted = [Scope(a.name, m, s) for a in loaded.accounts for m in a.marketplaces for s in a.sources]
+        scopes = [*wanted, *(scope for scope in known if scope not in set(wanted))]
+        rows = [_row(scope, known.get(scope), loaded, now) for scope in scopes]
+        people = [line for account in loaded.accounts for line in _for_a_person(archive.vault, account.name)]
+    if args.json:
+        for row in rows:
+            json_line(row)
+        return Exit.DONE
+    headings = ("account", "marketplace", "source", "threads", "messages", "last complete", "state", "days left")
+    if rows:
+        out(table(headings, [_cells(row) for row in rows], right=frozenset({3, 4, 7})))
+    sys.stdout.flush()
+    for row in rows:
+        if row["unread"]:
+            say(f"{_name(row)}: {row['unread']} threads are kept and not read; `archiver show` names the key to mend.")
+        if row["days_left"] is not None and row["days_left"] < _LITTLE_DAYS:
+            say(f"{_name(row)}: what is not captured within {row['days_left']} days may be gone. Run `archiver sync`.")
+    for line in people:
+        say(line)
+    if not rows:
+        say(f"Nothing is kept yet. Fill in an [[account]] in {loaded.path}, then run `archiver sync`.")
+    return Exit.DONE
+
+
+def _row(scope: Scope, known: ScopeStatus | None, loaded: Config, now: datetime) -> dict[str, Any]:
+    complete = known.last_complete.finished_at if known is not None and known.last_complete is not None else None
+    last = known.last_run.finished_at if known is not None and known.last_run is not None else None
+    keeps_days = next((a.retention_days for a in loaded.accounts if a.name == scope.account), None)
+    # What came the moment after the last complete run is the oldest that may be missing.
+    left = complete + timedelta(days=keeps_days) - now if complete is not None and keeps_days is not None else None
+    return {
+        "account": scope.account,
+        "marketplace": scope.marketplace,
+        "source": scope.source,
+        "threads": known.threads if known is not None else 0,
+        "messages": known.messages if known is not None else 0,
+        "unread": known.unread if known is not None else 0,
+        "last_run": last,
+        "last_complete": complete,
+        "state": (known.state if known is not None else "") or "never run",
+        "oldest_visible": known.oldest_visible if known is not None else None,
+        "retention_days": keeps_days,
+        "days_left": left.days if left is not None else None,
+    }
+
+
+def _cells(row: dict[str, Any]) -> tuple[object, ...]:
+    return (
+        row["account"],
+        row["marketplace"],
+        row["source"],
+        row["threads"],
+        row["messages"],
+        local(row["last_complete"]),
+        row["state"] if row["state"] == "COMPLETE" else styled(row["state"], "33", sys.stdout),
+        "-" if row["days_left"] is None else row["days_left"],
+    )
+
+
+def _name(row: dict[str, Any]) -> str:
+    return f"{row['account']} {row['marketplace']} {row['source']}"
+
+
+def _for_a_person(vault: Vault, account: str) -> list[str]:
+    """What only a person can settle, and how."""
+    lines = []
+    stopped = vault.access_stopped(account)
+    if stopped is not None:
+        lines.append(f"{account}: access is stopped: {stopped}. To go on: archiver allow-access")
+    refused = vault.refusals(account)
+    if refused:
+        lines.append(
+            f"{account}: the sign-in was refused {local(refused[-1].at)}: {refused[-1].why} "
+            f"Set it right with `archiver account add {account}`, or run `archiver login {account}`."
+        )
+    return lines
+
+
+def verify(args: argparse.Namespace) -> int:
+    """Open every sealed artifact and follow the chain to its end; exit 1 where anything is not as it was written."""
+    loaded = config.load(config.find(args.config, os.environ))
+    with wiring.opened(loaded, write=False) as archive:
+        report = archive.verify()
+    if args.json:
+        for problem in report.problems:
+            json_line({"file": problem.file, "problem": problem.what})
+        json_line({"good": report.good, "volumes": report.volumes, "captures": report.captures})
+    else:
+        for problem in report.problems:
+            out(f"{problem.file}: {problem.what}")
+        out(f"{report.captures} captures in {report.volumes} volumes looked at; {len(report.problems)} problems.")
+    sys.stdout.flush()
+    if report.unfiled:
+        say(f"{report.unfiled} captures are not in the index yet; the next run, or `archiver reindex`, files them.")
+    if not report.good:
+        say("Restore what is damaged from a backup, and keep the damaged files: they may hold more than the backup.")
+    return Exit.DONE if report.good else Exit.FAILED
+
+
+def reindex(args: argparse.Namespace) -> int:
+    """Compute the index again from the captures. The site is not asked."""
+    loaded = config.load(config.find(args.config, os.environ))
+    with wiring.opened_as_it_is(loaded) as archive:
+        count = archive.rebuild(wiring.reader(loaded))
+        unread = sum(row.unread for row in archive.status())
+    if args.json:
+        json_line({"captures": count, "unread": unread})
+    else:
+        out(f"Read {count} captures again; the index is new.")
+    if unread:
+        say(f"{unread} threads could still not be read; `archiver show` names the key to mend in site.toml.")
+    return Exit.DONE

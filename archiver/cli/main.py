@@ -1,0 +1,179 @@
+"""argv to one call, an error to one sentence and one exit code. What a command does lives in the module of its family.
+
+A family is imported when one of its commands is typed: `archiver search` must feel instant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from archiver import __version__
+from archiver.cli.terminal import say
+from archiver.errors import ArchiverError, Exit
+from archiver.model import Source
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code. Nothing escapes but SystemExit of a command line that cannot be meant."""
+    args = _parser().parse_args(argv)
+    _from_now_on(args.verbose)
+    try:
+        family, _, name = args.call.partition(":")
+        command: Command = getattr(importlib.import_module(f"archiver.cli.{family}"), name)
+        ended = command(args)
+        sys.stdout.flush()
+        return ended
+    except ArchiverError as error:
+        say(f"archiver: {error}")
+        return error.exit_code
+    except BrokenPipeError:
+        # Who read us has seen enough. The interpreter must not find the broken pipe again when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.FAILED
+    except KeyboardInterrupt:
+        say("archiver: Interrupted. What was captured is kept; run the command again to go on.")
+        return Exit.FAILED
+    except Exception as error:
+        if args.verbose:
+            raise
+        # No message of it: it may repeat what a stranger wrote, or a secret.
+        say(
+            f"archiver: Something went wrong in the archiver itself ({type(error).__name__}). "
+            "Run it again with -v to see where, and report that."
+        )
+        return Exit.FAILED
+
+
+def _from_now_on(verbose: int) -> None:
+    from archiver.credentials import no_core_dumps
+
+    no_core_dumps()
+    if verbose:
+        from archiver.log import configure
+
+        configure(verbose=verbose)
+
+
+def _parser() -> argparse.ArgumentParser:
+    # The same three options before and after the command; what stands after it wins.
+    top = _options(argparse.ArgumentParser(prog="archiver", description=_DESCRIPTION, allow_abbrev=False), first=True)
+    top.add_argument("--version", action="version", version=f"archiver {__version__}")
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name: str, call: str, what: str, into: object = commands) -> argparse.ArgumentParser:
+        assert isinstance(into, argparse._SubParsersAction)  # noqa: S101  argparse has no public name for it
+        made: argparse.ArgumentParser = into.add_parser(name, help=what, description=what, allow_abbrev=False)
+        made.set_defaults(call=call)
+        return _options(made, first=False)
+
+    _add_setting_up(command)
+    _add_running(command)
+    _add_finding(command)
+    _add_keeping(command)
+    demo = command("demo", "demo:demo", "the whole job against a local stand-in of Seller Central")
+    demo.add_argument(
+        "--dir", metavar="DIR", default="demo", help="where config.toml and the archive are left (./demo)"
+    )
+    demo.add_argument("--serve", action="store_true", help="only run the stand-in, and print how to sign in")
+    return top
+
+
+_DESCRIPTION = "Keeps what Amazon Seller Central tells a seller, encrypted and searchable."
+
+
+def _options(parser: argparse.ArgumentParser, *, first: bool) -> argparse.ArgumentParser:
+    def otherwise(value: object) -> object:
+        return value if first else argparse.SUPPRESS
+
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        type=Path,
+        default=otherwise(None),
+        help="the configuration ($ARCHIVER_CONFIG, ./config.toml, /etc/archiver/config.toml)",
+    )
+    parser.add_argument(
+        "--json", action="store_true", default=otherwise(False), help="one JSON object a line on standard output"
+    )
+    parser.add_argument(
+        "-v", "--verbose", action="count", default=otherwise(0), help="log to standard error; twice for more"
+    )
+    return parser
+
+
+Adder = Callable[..., argparse.ArgumentParser]
+
+
+def _add_setting_up(command: Adder) -> None:
+    init = command("init", "setting_up:init", "make an archive and its key; write a configuration where there is none")
+    init.add_argument("--passphrase-file", metavar="FILE", help="read the passphrase there (- for standard input)")
+
+    account = command("account", "", "the sign-ins in the vault")
+    actions = account.add_subparsers(metavar="ACTION", required=True)
+    add = command("add", "setting_up:account_add", "keep one seller's sign-in in the vault", actions)
+    add.add_argument("name", metavar="NAME", help="the account's name in the configuration")
+    add.add_argument("--email", metavar="E", required=True, help="the e-mail address it signs in with")
+    add.add_argument("--password-file", metavar="FILE", help="read the password there (- for standard input)")
+    add.add_argument("--totp-secret-file", metavar="FILE", help="read the TOTP secret there (- for standard input)")
+    command("list", "setting_up:account_list", "the accounts, and whether each can sign in", actions)
+    remove = command("remove", "setting_up:account_remove", "forget a sign-in; what was captured stays", actions)
+    remove.add_argument("name", metavar="NAME")
+
+
+def _add_running(command: Adder) -> None:
+    sync = command("sync", "running:sync", "sign in, capture what is new or changed, say what was complete")
+    sync.add_argument("accounts", metavar="ACCOUNT", nargs="*", help="only these (all)")
+    sync.add_argument(
+        "--source",
+        metavar="S",
+        action="append",
+        default=[],
+        type=Source,
+        choices=list(Source),
+        help=f"only these: {', '.join(Source)}",
+    )
+    sync.add_argument("--full", action="store_true", help="capture unchanged threads again, too")
+    command("daemon", "running:daemon", "sync on schedule until told to stop")
+    login = command("login", "running:login", "sign in once because a person said so; earlier refusals are forgotten")
+    login.add_argument("account", metavar="ACCOUNT")
+    login.add_argument("--headed", action="store_true", help="show the browser (needs a screen)")
+    stop = command("stop-access", "running:stop_access", "the kill switch: no request to the site from now on")
+    stop.add_argument("--account", metavar="A", help="only this one (all)")
+    stop.add_argument("--reason", metavar="R", required=True, help="said to everyone who runs into it")
+    allow = command("allow-access", "running:allow_access", "release the kill switch")
+    allow.add_argument("--account", metavar="A", help="only this one (all)")
+
+
+def _add_finding(command: Adder) -> None:
+    search = command("search", "finding:search", "find messages, newest first")
+    search.add_argument("query", metavar="QUERY", nargs="+", help='words, "a phrase", from: source: after: before: …')
+    search.add_argument("--limit", metavar="N", type=_count, help="at most so many (20; all with --json)")
+    search.add_argument("--since", metavar="DATE", help="not before this day: the same as after:DATE")
+    search.add_argument("--until", metavar="DATE", help="before this day: the same as before:DATE")
+    search.add_argument("--count", action="store_true", help="only how many")
+    show = command("show", "finding:show", "one thread, readable")
+    show.add_argument("thread", metavar="THREAD", help="its id, as search prints it, or the site's own")
+    show.add_argument(
+        "--screenshot", metavar="FILE", help="write its picture there, in the clear (- for standard output)"
+    )
+    show.add_argument("--raw", metavar="DIR", type=Path, help="write all that was captured of it there, in the clear")
+
+
+def _add_keeping(command: Adder) -> None:
+    command("status", "keeping:status", "what is kept of each source, how old it is, and what needs a person")
+    command("verify", "keeping:verify", "prove that the archive is whole and unchanged")
+    command("reindex", "keeping:reindex", "compute everything derived from the captures again")
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number

@@ -1,0 +1,155 @@
+"""What an administrator types once: init, and the accounts."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from archiver import config, credentials, wiring
+from archiver.cli.terminal import json_line, local, out, say, table
+from archiver.errors import Exit, UsageError
+
+_NO_TERMINAL = "Name a file with --passphrase-file, or a key in the configuration: `key = { file = … }` in [archive]."
+
+
+def init(args: argparse.Namespace) -> int:
+    """Make what is not there yet: the configuration, the key file, the archive. Overwrites nothing."""
+    from archiver.archive.archive import Archive
+    from archiver.archive.keyring import Passphrase, make_key_file
+
+    path, is_new = _configuration(args.config)
+    if is_new and not args.passphrase_file:
+        # How the archive is opened is a choice to be made in the file, before there is an archive.
+        say("Fill in an [[account]] there and say where the key comes from; then run `archiver init` again.")
+        return Exit.DONE
+    loaded = config.load(path)
+    archive = loaded.archive
+    if (archive.path / "keyring.json").exists():
+        raise UsageError(
+            f"There is an archive in {archive.path} already; it was not touched.",
+            hint="Go on with `archiver account add`, or name another `path` in the configuration.",
+        )
+    if archive.key == config.KeyConfig():
+        unlock: object = Passphrase(_passphrase(args.passphrase_file))
+    else:
+        if args.passphrase_file:
+            raise UsageError(
+                "The configuration names a key, so no passphrase is asked for.",
+                hint="Leave --passphrase-file out, or remove `key` from the configuration.",
+            )
+        if archive.key.file is not None and not archive.key.file.exists():
+            make_key_file(archive.key.file)
+            say(f"Made the key {archive.key.file}. Keep a copy somewhere else: without it nobody opens the archive.")
+        unlock = credentials.unlock(archive.key)
+    Archive.create(archive.path, [unlock]).close()  # type: ignore[list-item]  # one of keyring's three ways, see above
+    say(f"Made the archive {archive.path}.")
+    if args.json:
+        json_line({"config": str(path), "archive": str(archive.path)})
+    names = [account.name for account in loaded.accounts]
+    if names:
+        say(f"Next: archiver account add {names[0]} --email YOUR-E-MAIL")
+    else:
+        say(f"Next: fill in an [[account]] in {path}, then: archiver account add NAME --email YOUR-E-MAIL")
+    return Exit.DONE
+
+
+def _configuration(named: Path | None) -> tuple[Path, bool]:
+    """The configuration, and whether it was only now written, because there was none."""
+    path = named or (Path(os.environ["ARCHIVER_CONFIG"]) if os.environ.get("ARCHIVER_CONFIG") else None)
+    if path is None:
+        try:
+            return config.find(None, os.environ), False
+        except UsageError:
+            path = Path("config.toml")
+    if path.exists():
+        return path, False
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(config.example())
+    except OSError as error:
+        raise UsageError(
+            f"{path} could not be written: {error.strerror}.", hint="Name another place with --config."
+        ) from error
+    say(f"Wrote {path}.")
+    return path, True
+
+
+def _passphrase(named: str | None) -> str:
+    if named:
+        passphrase = credentials.read_secret(named, "the passphrase")
+    else:
+        passphrase = credentials.ask_twice("Passphrase for the new archive: ", otherwise=_NO_TERMINAL)
+    say("Keep the passphrase somewhere safe: without it nobody opens the archive.")
+    return passphrase
+
+
+def account_add(args: argparse.Namespace) -> int:
+    """Keep a sign-in. One that is there already is replaced, and what was refused of it is forgotten."""
+    from archiver.archive.vault import SignIn
+
+    loaded = config.load(config.find(args.config, os.environ))
+    wiring.chosen_accounts(loaded, [args.name])
+    if [args.password_file, args.totp_secret_file] == ["-", "-"]:
+        raise UsageError(
+            "Password and TOTP secret cannot both come from standard input.", hint="Name a file for one of them."
+        )
+    password = _secret(args.password_file, "the password", f"Password of {args.email}: ", "--password-file")
+    totp_secret = _secret(
+        args.totp_secret_file,
+        "the TOTP secret",
+        "TOTP secret (the text behind “can't scan the barcode?”): ",
+        "--totp-secret-file",
+    )
+    wiring.check_totp_secret(totp_secret)
+    with wiring.opened(loaded, write=True) as archive:
+        known = any(sign_in.name == args.name for sign_in in archive.vault.accounts())
+        archive.vault.add_account(SignIn(args.name, args.email, password, totp_secret))
+    say(f"{'Replaced' if known else 'Kept'} the sign-in of {args.name} in the vault.")
+    say(f"Next: archiver sync {args.name}")
+    return Exit.DONE
+
+
+def _secret(named: str | None, what: str, prompt: str, option: str) -> str:
+    if named:
+        return credentials.read_secret(named, what)
+    return credentials.ask(prompt, otherwise=f"Name a file with {option}.")
+
+
+def account_list(args: argparse.Namespace) -> int:
+    """Each configured account, and each sign-in the configuration does not name."""
+    loaded = config.load(config.find(args.config, os.environ))
+    with wiring.opened(loaded, write=False) as archive:
+        kept = {sign_in.name for sign_in in archive.vault.accounts()}
+        configured = {account.name: account for account in loaded.accounts}
+        rows = []
+        for name in sorted(configured.keys() | kept):
+            refused = archive.vault.refusals(name)
+            stopped = archive.vault.access_stopped(name)
+            state = "ready"
+            if name not in configured:
+                state = "not in the configuration"
+            elif name not in kept:
+                state = f"no sign-in yet: archiver account add {name} --email E"
+            elif stopped is not None:
+                state = f"access stopped: {stopped}"
+            elif refused:
+                state = f"refused {local(refused[-1].at)}: {refused[-1].why}"
+            rows.append((name, configured[name].site if name in configured else "", state))
+    if args.json:
+        for name, site, state in rows:
+            json_line({"account": name, "site": site, "state": state})
+    elif rows:
+        out(table(("account", "site", "state"), rows))
+    else:
+        say(f"No account yet. Fill in an [[account]] in {loaded.path}, then run `archiver account add`.")
+    return Exit.DONE
+
+
+def account_remove(args: argparse.Namespace) -> int:
+    """Forget a sign-in and its session. The correspondence stays."""
+    loaded = config.load(config.find(args.config, os.environ))
+    with wiring.opened(loaded, write=True) as archive:
+        archive.vault.remove_account(args.name)
+    say(f"Forgot the sign-in of {args.name}. What was captured of it stays, and is still found.")
+    return Exit.DONE

@@ -1,0 +1,331 @@
+"""The only place where things are constructed: a configuration in, hands with the few values they need out.
+
+Whatever imports a browser or a scheduler is imported where it is used, so that `archiver search` stays instant.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets as randomness
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from archiver import __version__
+from archiver.archive.archive import Archive
+from archiver.archive.vault import Vault
+from archiver.config import AccountConfig, Config
+from archiver.credentials import unlock
+from archiver.errors import AccessStopped, ArchiverError, CredentialRefused, Exit, PersonNeeded, UsageError
+from archiver.model import Capture, Scope, Source, Thread, Unread
+from archiver.signin import Credential
+from archiver.sync import Halt, Outcome, Tell, sync
+
+if TYPE_CHECKING:
+    from archiver.site.sitemap import SiteMap
+
+_MOST_UNANSWERED = 3
+"""A credential whose submissions nobody saw answered (the process died each time) is not submitted a fourth time."""
+
+_REAL_SITE_PACE_S = 5.0
+"""At most twelve pages a minute on a site that is not on this machine."""
+
+
+# --- the archive -----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def opened(config: Config, *, write: bool) -> Iterator[Archive]:
+    """The archive of this configuration. A writer files first what a killed run left captured and not filed."""
+    with Archive.open(config.archive.path, unlock(config.archive.key), write=write) as archive:
+        if write:
+            archive.file_unfiled(reader(config))
+        yield archive
+
+
+@contextmanager
+def opened_as_it_is(config: Config) -> Iterator[Archive]:
+    """The archive to write, with nothing filed first: for computing the index again, whatever is wrong with it."""
+    with Archive.open(config.archive.path, unlock(config.archive.key), write=True) as archive:
+        yield archive
+
+
+@contextmanager
+def opened_vault(config: Config) -> Iterator[Vault]:
+    """The vault alone, to write, even while a run holds the archive."""
+    with Archive.vault_alone(config.archive.path, unlock(config.archive.key)) as vault:
+        yield vault
+
+
+def reader(config: Config) -> Callable[[Capture], Thread | Unread]:
+    """A thread capture to what it says, by the site map of this configuration."""
+    from archiver.site.sources import read
+
+    return partial(_read_with, site_map(config), read)
+
+
+def _read_with(
+    sitemap: SiteMap, read: Callable[[Capture, SiteMap], Thread | Unread], capture: Capture
+) -> Thread | Unread:
+    return read(capture, sitemap)
+
+
+def site_map(config: Config) -> SiteMap:
+    """The shipped map with the `site.toml` beside the configuration laid over it."""
+    from archiver.site.sitemap import load
+
+    return load(config.path.parent / "site.toml")
+
+
+# --- what a sign-in must remember ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class VaultMemory:
+    """The door's memory, in the vault."""
+
+    archive: Archive
+    account: str
+
+    def barred(self) -> ArchiverError | None:
+        """The refusal that keeps this account from being tried again, if there is one."""
+        refusals = self.archive.vault.refusals(self.account)
+        if not refusals:
+            return None
+        last = refusals[-1]
+        return CredentialRefused(
+            f"The sign-in of {self.account} was refused on {last.at:%Y-%m-%d %H:%M} UTC and is not tried again: "
+            f"{last.why}",
+            hint=f"Set it right with `archiver account add {self.account}`, or, if it was right, "
+            f"run `archiver login {self.account}`.",
+        )
+
+    def trying(self, credential: Credential) -> None:
+        if self.archive.vault.unsettled(self.account, credential) >= _MOST_UNANSWERED:
+            raise PersonNeeded(
+                f"The {credential} of {self.account} was submitted {_MOST_UNANSWERED} times and the answer never seen.",
+                hint=f"Sign in once in your own browser, then run `archiver login {self.account}`.",
+            )
+        self.archive.vault.record_attempt(self.account, credential)
+
+    def accepted(self, credential: Credential) -> None:
+        self.archive.vault.settle(self.account, credential, "accepted")
+
+    def refused(self, credential: Credential | None, why: str) -> None:
+        self.archive.vault.refuse(self.account, credential or "account", why)
+
+    def last_code_step(self) -> int:
+        return self.archive.vault.totp_step(self.account)
+
+    def code_step_used(self, step: int) -> None:
+        self.archive.vault.put_totp_step(self.account, step)
+
+    def session(self) -> bytes | None:
+        return self.archive.vault.session(self.account)
+
+    def keep_session(self, state: bytes) -> None:
+        self.archive.vault.put_session(self.account, state)
+
+
+def check_totp_secret(secret: str) -> None:
+    """Raises UsageError where this is no TOTP secret, before it is kept."""
+    from archiver.portal.totp import secret_bytes
+
+    secret_bytes(secret)
+
+
+# --- a run -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one run came to. `outcomes` by account name."""
+
+    run: str
+    outcomes: dict[str, Outcome]
+    traffic: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def exit(self) -> Exit:
+        """The one exit code: what a person must act on comes before what the next run heals."""
+        codes = set()
+        for outcome in self.outcomes.values():
+            if outcome.failure is not None:
+                codes.add(outcome.failure.exit_code)
+            elif not all(coverage.complete for coverage in outcome.coverages):
+                codes.add(Exit.INCOMPLETE)
+        return next((code for code in _BY_WEIGHT if code in codes), Exit.DONE)
+
+
+_BY_WEIGHT = (
+    Exit.PERSON_NEEDED,
+    Exit.ACCESS_STOPPED,
+    Exit.WRONG_EGRESS,
+    Exit.USAGE,
+    Exit.ARCHIVE_HELD,
+    Exit.FAILED,
+    Exit.INCOMPLETE,
+)
+
+
+def new_run(now: datetime) -> str:
+    """A run's id: when it began, and four random characters."""
+    return f"{now:%Y%m%dT%H%M%SZ}-{randomness.token_hex(2)}"
+
+
+def chosen_accounts(config: Config, names: Sequence[str]) -> tuple[AccountConfig, ...]:
+    """The configured accounts of these names; all of them for no name. Raises UsageError for an unknown one."""
+    known = {account.name: account for account in config.accounts}
+    unknown = [name for name in names if name not in known]
+    if unknown or not known:
+        raise UsageError(
+            f"There is no account {', '.join(unknown)} in the configuration."
+            if unknown
+            else "No account is configured.",
+            hint=f"Configured are: {', '.join(known)}." if known else f"Add an [[account]] to {config.path}.",
+        )
+    return tuple(known[name] for name in names) if names else config.accounts
+
+
+def sync_accounts(
+    config: Config,
+    archive: Archive,
+    accounts: Sequence[AccountConfig],
+    *,
+    sources: Sequence[Source] = (),
+    full: bool = False,
+    tell: Tell,
+    halt: Halt,
+) -> Report:
+    """Sync each account once, and enter the run into the archive's chain."""
+    started_at = datetime.now(UTC)
+    report = Report(new_run(started_at), {})
+    wanted = {account: _scopes(account, sources) for account in accounts}
+    if not any(wanted.values()):
+        raise UsageError(
+            f"None of these accounts has {' or '.join(sources)} among its sources.",
+            hint="Correct `sources` in the configuration, or leave --source out.",
+        )
+    for account, scopes in wanted.items():
+        if not scopes:
+            continue
+        door = _Door(config, archive, account, report, full=full)
+        report.outcomes[account.name] = sync(
+            scopes, door, archive, reader(config), tell, partial(_halted, archive, account.name, halt)
+        )
+    archive.enter(_run_record(report, started_at, datetime.now(UTC)))
+    return report
+
+
+def _scopes(account: AccountConfig, sources: Sequence[Source]) -> list[Scope]:
+    return [
+        Scope(account.name, marketplace, source)
+        for marketplace in account.marketplaces
+        for source in account.sources
+        if not sources or source in sources
+    ]
+
+
+def _halted(archive: Archive, account: str, halt: Halt) -> ArchiverError | None:
+    reason = archive.vault.access_stopped(account)
+    if reason is not None:
+        return AccessStopped(
+            f"Access for {account} was stopped: {reason}.",
+            hint="When it may go on, run `archiver allow-access`.",
+        )
+    return halt()
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """The portal's door, built when it is entered: importing a browser takes longer than a refusal."""
+
+    config: Config
+    archive: Archive
+    account: AccountConfig
+    report: Report
+    full: bool = False
+    headed: bool = False
+
+    @contextmanager
+    def enter(self) -> Iterator[Any]:
+        memory = VaultMemory(self.archive, self.account.name)
+        barred = memory.barred()
+        if barred is not None:
+            raise barred
+        sign_in = self.archive.vault.sign_in(self.account.name)
+
+        from archiver.portal import browser
+        from archiver.portal.door import Door
+        from archiver.portal.sign_in import Secrets
+
+        door = Door(
+            site=self.account.site,
+            account=self.account.name,
+            secrets=Secrets(sign_in.email, sign_in.password, sign_in.totp_secret),
+            memory=memory,
+            sitemap=site_map(self.config),
+            executable=browser.find(self.config.browser.executable),
+            run=self.report.run,
+            keep=self._keep,
+            pace_s=0.0 if is_loopback(self.account.site) else _REAL_SITE_PACE_S,
+            label=self.account.label,
+            full=self.full,
+            headed=self.headed,
+        )
+        with door.enter() as portal:
+            try:
+                yield portal
+            finally:
+                self.report.traffic[self.account.name] = portal.traffic()
+
+    def _keep(self, capture: Capture) -> None:
+        self.archive.file(self.archive.keep(capture), None)
+
+
+def sign_in_once(config: Config, archive: Archive, account: AccountConfig, *, headed: bool) -> None:
+    """What a person asked for with `archiver login`: forget earlier refusals, sign in now, keep the session.
+
+    Raises what the door raises.
+    """
+    archive.vault.clear_refusals(account.name)
+    archive.vault.clear_session(account.name)
+    report = Report(new_run(datetime.now(UTC)), {})
+    with _Door(config, archive, account, report, headed=headed).enter():
+        pass
+
+
+def is_loopback(site: str) -> bool:
+    """Whether the site runs on this machine: the stand-in, or someone's own test site."""
+    host = urlsplit(site).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:  # a name, and whoever owns it says where it leads
+        return False
+
+
+def runs_without_sandbox() -> bool:
+    """Whether a browser started by this process would have to do without its sandbox: as root."""
+    return os.geteuid() == 0
+
+
+def _run_record(report: Report, started_at: datetime, finished_at: datetime) -> bytes:
+    record = {
+        "run": report.run,
+        "started_at": started_at.isoformat(),
+        "finished_at": finished_at.isoformat(),
+        "exit": int(report.exit),
+        "archiver": __version__,
+        "failures": {
+            name: outcome.failure.message for name, outcome in report.outcomes.items() if outcome.failure is not None
+        },
+        "coverages": [c.to_json() for outcome in report.outcomes.values() for c in outcome.coverages],
+        "traffic": report.traffic,
+    }
+    return json.dumps(record, ensure_ascii=False, sort_keys=True).encode()

@@ -1,0 +1,152 @@
+"""An office with an archiver and a stand-in of Seller Central: what the tests of whole runs share.
+
+Every command is the real program in a process of its own, with a home, a temporary directory and a place for the
+browser's profile that the tests can look into.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from archiver import config
+from archiver.archive.archive import Archive
+from archiver.credentials import unlock
+from archiver.demo.seller import Seller, make_seller
+from archiver.demo.stand_in import StandIn
+from archiver.portal import browser as browsers
+
+NOW = datetime(2026, 11, 1, 9, tzinfo=UTC)
+ACCOUNT = "morgenstern"
+PROGRAM = Path(sys.executable).with_name("archiver")
+TOKEN = "Zq7unmistakable"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@dataclass
+class Office:
+    """One administrator's machine: `folder` holds config.toml, the key, the archive, and the places for temporaries."""
+
+    folder: Path
+    site: StandIn
+    environ: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name in ("home", "tmp", "run"):
+            (self.folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8",
+            "HOME": str(self.folder / "home"),
+            "TMPDIR": str(self.folder / "tmp"),
+            "XDG_RUNTIME_DIR": str(self.folder / "run"),
+        }
+        self.configure(self.site.origin)
+
+    def configure(self, origin: str, more: str = "") -> None:
+        """Write the configuration anew, for a site at `origin`."""
+        self.config.write_text(
+            f'[archive]\npath = "archive"\nkey = {{ file = "archive.key" }}\n{more}\n'
+            f'[[account]]\nname = "{ACCOUNT}"\nsite = "{origin}"\nmarketplaces = ["UK", "DE"]\n'
+            f'label = "{self.site.seller.label}"\n'
+        )
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config.toml"
+
+    @property
+    def archive(self) -> Path:
+        return self.folder / "archive"
+
+    def command(self, *words: str) -> list[str]:
+        return [str(PROGRAM), "--config", str(self.config), *words]
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.command(*words),
+            env=self.environ,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        with self.start(*words) as process:
+            out, err = process.communicate(timeout=400)
+        return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+    def done(self, *words: str) -> str:
+        """Run a command that is to succeed; its standard output."""
+        ended = self.run(*words)
+        assert ended.returncode == 0, (words, ended.returncode, ended.stdout[-3000:], ended.stderr[-3000:])
+        return ended.stdout
+
+    def set_up(self, password: str | None = None) -> None:
+        self.done("init")
+        self.add_account(password)
+
+    def add_account(self, password: str | None = None) -> None:
+        """Through pipes: a secret in a file would be found by the test that looks for it."""
+        seller = self.site.seller
+        reading: list[int] = []
+        for secret in (password or seller.password, seller.totp_secret):
+            end, other = os.pipe()
+            os.write(other, secret.encode())
+            os.close(other)
+            reading.append(end)
+        words = ("--password-file", f"/dev/fd/{reading[0]}", "--totp-secret-file", f"/dev/fd/{reading[1]}")
+        ended = subprocess.run(
+            self.command("account", "add", ACCOUNT, "--email", seller.email, *words),
+            env=self.environ,
+            pass_fds=reading,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        for end in reading:
+            os.close(end)
+        assert ended.returncode == 0, ended.stderr
+
+    def opened(self) -> Archive:
+        """The archive, to read; the caller closes it."""
+        loaded = config.load(self.config)
+        return Archive.open(loaded.archive.path, unlock(loaded.archive.key), write=False)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The one browser of the tests that look at single pages."""
+    with browsers.running(browsers.find(None)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def small_seller() -> Seller:
+    return make_seller(seed=7, now=NOW, cases=5, threads=8, notifications=4)
+
+
+@pytest.fixture
+def office(tmp_path: Path, small_seller: Seller) -> Iterator[Office]:
+    """A set-up office with a small seller, nothing captured yet."""
+    with StandIn(small_seller, now=NOW) as site:
+        made = Office(tmp_path / "office", site)
+        made.set_up()
+        yield made

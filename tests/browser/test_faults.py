@@ -1,0 +1,190 @@
+"""What goes wrong in an office: one clear sentence with what to do, the right exit code, nothing stored is touched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from archiver.demo.moods import Visit
+from archiver.demo.seller import Seller
+from archiver.demo.stand_in import StandIn
+from tests.browser.conftest import NOW, Office
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def _sealed(office: Office) -> dict[str, str]:
+    """Every file of the captures, by its hash."""
+    return {
+        str(path.relative_to(office.archive)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (office.archive / "captures").rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_site_that_is_down_is_said_in_one_sentence(office: Office) -> None:
+    before = _sealed(office)
+    office.configure(f"http://127.0.0.1:{_free_port()}")
+
+    ended = office.run("sync")
+
+    assert ended.returncode == 1
+    assert "did not answer" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert {k: v for k, v in _sealed(office).items() if k in before} == before
+
+
+def test_a_missing_browser_is_said_with_what_to_install(office: Office) -> None:
+    office.configure(office.site.origin, '[browser]\nexecutable = "/nowhere/chromium"')
+
+    ended = office.run("sync")
+
+    assert ended.returncode == 2
+    assert "no browser at /nowhere/chromium" in ended.stderr
+    assert "browser.executable" in ended.stderr
+    assert office.site.counters.requests == 0
+
+
+def test_the_kill_switch_keeps_every_request_back_until_it_is_released(office: Office) -> None:
+    office.done("stop-access", "--reason", "lawyers are looking")
+    stopped = office.run("sync")
+    requests = office.site.counters.requests
+    office.done("allow-access")
+
+    assert stopped.returncode == 5
+    assert "lawyers are looking" in stopped.stderr
+    assert "archiver allow-access" in stopped.stderr
+    assert requests == 0
+    assert office.run("sync", "--source", "performance-notifications").returncode == 0
+
+
+@pytest.fixture
+def wrong(tmp_path: Path, small_seller: Seller) -> Iterator[Office]:
+    """An office that was given a wrong password."""
+    with StandIn(small_seller, now=NOW) as site:
+        made = Office(tmp_path / "office", site)
+        made.set_up(password="not the password")
+        yield made
+
+
+def test_a_refused_password_is_submitted_once_and_never_again_by_itself(wrong: Office) -> None:
+    first = wrong.run("sync")
+    again = wrong.run("sync")
+    third = wrong.run("--json", "sync")
+
+    assert [first.returncode, again.returncode, third.returncode] == [3, 3, 3]
+    assert wrong.site.counters.password_submissions == 1
+    assert "archiver account add" in first.stderr + again.stderr
+    assert json.loads(third.stdout.splitlines()[-1])["exit"] == 3
+
+
+def test_a_corrected_password_signs_in(wrong: Office) -> None:
+    wrong.run("sync")
+    wrong.add_account()
+
+    assert wrong.run("sync", "--source", "cases").returncode == 0
+
+
+def test_the_unified_sign_in_is_walked_too(tmp_path: Path, small_seller: Seller) -> None:
+    with StandIn(small_seller, now=NOW, sign_in="unified") as site:
+        office = Office(tmp_path / "office", site)
+        office.set_up()
+        ended = office.run("sync", "--source", "performance-notifications")
+        counters = site.counters
+
+    assert ended.returncode == 0, ended.stderr
+    assert (counters.email_submissions, counters.password_submissions, counters.code_submissions) == (1, 1, 1)
+
+
+class ThreadsFail:
+    """A mood: the JSON of one kind of thread is answered with 503, as on a bad day."""
+
+    name = "threads fail"
+
+    def __init__(self, part: str) -> None:
+        self.part = part
+
+    async def answer(self, visit: Visit) -> web.StreamResponse | None:
+        if visit.stage == "json" and self.part in visit.request.path:
+            return web.Response(status=503, headers={"retry-after": "0"})
+        return None
+
+
+class Empties:
+    """A mood: the list of cases is empty once it is told so."""
+
+    name = "empties"
+    empty = False
+
+    async def answer(self, visit: Visit) -> web.StreamResponse | None:
+        if self.empty and visit.request.path.endswith("/SearchForCases"):
+            return web.json_response({"caseSearchResultList": [], "totalNumberOfResults": 0})
+        return None
+
+
+def _states(said: str) -> dict[tuple[str, str], str]:
+    lines = [json.loads(line) for line in said.splitlines()][:-1]
+    return {(line["marketplace"], line["source"]): line["state"] for line in lines}
+
+
+def test_threads_that_fail_are_partial_and_the_next_run_gets_them(tmp_path: Path, small_seller: Seller) -> None:
+    with StandIn(small_seller, now=NOW, moods=(ThreadsFail("/ViewCase"),)) as site:
+        office = Office(tmp_path / "office", site)
+        office.set_up()
+        ended = office.run("--json", "sync")
+    states = _states(ended.stdout)
+    with StandIn(small_seller, now=NOW) as site:
+        office.configure(site.origin)
+        healed = office.run("--json", "sync")
+
+    assert ended.returncode == 4
+    assert states["UK", "cases"] == "PARTIAL"
+    assert states["UK", "buyer-messages"] == "COMPLETE"
+    assert healed.returncode == 0, healed.stderr
+    assert set(_states(healed.stdout).values()) == {"COMPLETE"}
+
+
+def test_an_empty_list_where_there_was_something_is_an_alarm(tmp_path: Path, small_seller: Seller) -> None:
+    mood = Empties()
+    with StandIn(small_seller, now=NOW, moods=(mood,)) as site:
+        office = Office(tmp_path / "office", site)
+        office.set_up()
+        office.done("sync", "--source", "cases")
+        mood.empty = True
+        ended = office.run("--json", "sync", "--source", "cases")
+
+    assert ended.returncode == 4
+    assert _states(ended.stdout)["UK", "cases"] == "SUSPECT"
+
+
+def test_another_account_than_the_configured_one_is_not_read(office: Office) -> None:
+    office.config.write_text(office.config.read_text().replace(office.site.seller.label, "Somebody Else Ltd"))
+
+    ended = office.run("sync")
+
+    assert ended.returncode != 0
+    assert "Somebody Else Ltd" in ended.stderr
+    assert office.site.counters.case_searches == 0
+
+
+def test_a_session_that_ends_on_the_way_costs_nothing_but_time(office: Office) -> None:
+    process = office.start("sync")
+    while office.site.counters.case_searches == 0 and process.poll() is None:
+        continue
+    office.site.expire_sessions()
+    _, err = process.communicate(timeout=120)
+    healed = office.run("sync")
+
+    assert process.returncode in (0, 4), err
+    assert "Traceback" not in err
+    assert healed.returncode == 0, healed.stderr

@@ -1,0 +1,165 @@
+"""The guard in a real browser: a page that tries every way out, and a server that notes what arrived."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from archiver.portal.guard import Guard, Rules
+from archiver.site.sitemap import load
+
+LISTING = "/hill/hillservice/mons-api/SearchForCases"
+
+
+@dataclass
+class Hostile:
+    """A site that notes (method, path) of what it is asked, and serves `pages`."""
+
+    pages: dict[str, str] = field(default_factory=dict)
+    arrived: list[tuple[str, str]] = field(default_factory=list)
+    origin: str = ""
+
+
+@pytest.fixture
+def hostile() -> Iterator[Hostile]:
+    site = Hostile()
+
+    class Answers(http.server.BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            """Quiet: what arrived is noted in `arrived`."""
+
+        def answer(self) -> None:
+            site.arrived.append((self.command, self.path))
+            self.rfile.read(int(self.headers.get("content-length") or 0))
+            if "?to=" in self.path:
+                self.send_response(307)
+                self.send_header("Location", self.path.partition("?to=")[2])
+                self.end_headers()
+                return
+            self.send_response(200)
+            script = self.path.endswith(".js")
+            self.send_header("Content-Type", "text/javascript" if script else "text/html; charset=utf-8")
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(site.pages.get(self.path, "<p>page</p>").encode())
+
+        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = answer
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    site.origin = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield site
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def guarded(browser: Browser, hostile: Hostile) -> Iterator[tuple[Guard, Page]]:
+    guard = Guard(Rules(site=hostile.origin, origins=frozenset({hostile.origin}), map=load().guard))
+    with guard.watching(browser):
+        context = browser.new_context(service_workers="block", accept_downloads=False)
+        guard.close_web_sockets(context)
+        page = context.new_page()
+        page.goto(hostile.origin + "/")
+        yield guard, page
+        context.close()
+
+
+WAYS_OUT = {
+    "fetch": "fetch('/write', {method: 'POST', body: 'x'})",
+    "put": "fetch('/write', {method: 'PUT', body: 'x'})",
+    "delete": "fetch('/write', {method: 'DELETE'})",
+    "patch": "fetch('/write', {method: 'PATCH', body: 'x'})",
+    "xhr": "{const x = new XMLHttpRequest(); x.open('POST', '/write'); x.send('x')}",
+    "beacon": "navigator.sendBeacon('/write', 'x')",
+    "keepalive": "fetch('/write', {method: 'POST', body: 'x', keepalive: true})",
+    "form": "{const f = document.createElement('form'); f.method = 'POST'; f.action = '/write';"
+    "document.body.append(f); f.submit()}",
+    "form in a new window": "{const f = document.createElement('form'); f.method = 'POST'; f.action = '/write';"
+    "f.target = '_blank'; document.body.append(f); f.submit()}",
+    "worker": "new Worker(URL.createObjectURL(new Blob([`fetch('${location.origin}/write', {method: 'POST'})`])))",
+    "frame": "{const f = document.createElement('iframe');"
+    "f.srcdoc = '<script>fetch(`/write`, {method: `POST`})</script>'; document.body.append(f)}",
+    "sign-in post": "fetch('/ap/signin', {method: 'POST', body: 'x'})",
+    "sign-out": "fetch('/gp/flex/sign-out.html')",
+    "sign-out by picture": "new Image().src = '/gp/flex/sign-out.html?a=1'",
+    "sign-out by link": "location.assign('/gp/flex/sign-out.html')",
+    "sign-out by redirect": "fetch('/page?to=/gp/flex/sign-out.html')",
+    "sign-out by prefetch": "{const l = document.createElement('link'); l.rel = 'prefetch';"
+    "l.href = '/gp/flex/sign-out.html'; document.head.append(l)}",
+    "write by redirect": f"fetch('{LISTING}?to=/write', {{method: 'POST', body: JSON.stringify({{page: 0}})}})",
+    "listing of another shape": f"fetch('{LISTING}', {{method: 'POST', body: JSON.stringify({{close: 1}})}})",
+}
+
+
+@pytest.mark.parametrize("way", WAYS_OUT)
+def test_no_way_out_leads_to_a_write(way: str, hostile: Hostile, guarded: tuple[Guard, Page]) -> None:
+    guard, page = guarded
+    page.evaluate(f"() => {{ {WAYS_OUT[way]} }}")
+    _await(page, lambda: bool(guard.refusals))
+    # What the guard refused never arrives, so there is nothing to wait for but the time it would have taken.
+    page.wait_for_timeout(200)
+
+    arrived = [(method, path.partition("?")[0]) for method, path in hostile.arrived]
+
+    assert [a for a in arrived if (a[0] not in ("GET", "HEAD") and a[1] != LISTING) or "sign-out" in a[1]] == []
+    assert sum(guard.refusals.values()) >= 1
+
+
+def test_another_host_is_never_reached(hostile: Hostile, guarded: tuple[Guard, Page]) -> None:
+    guard, page = guarded
+    elsewhere = hostile.origin.replace("127.0.0.1", "localhost")
+    page.evaluate("elsewhere => { new Image().src = elsewhere + '/pixel'; }", elsewhere)
+    _await(page, lambda: bool(guard.refusals))
+
+    assert ("GET", "/pixel") not in hostile.arrived
+    assert {refusal.why for refusal in guard.refusals} == {"another host"}
+
+
+def test_a_web_socket_is_closed_before_it_opens(hostile: Hostile, guarded: tuple[Guard, Page]) -> None:
+    guard, page = guarded
+    page.evaluate("() => new Promise(done => { new WebSocket(`ws://${location.host}/ws`).onclose = done; })")
+
+    assert ("GET", "/ws") not in hostile.arrived
+    assert [refusal.method for refusal in guard.refusals] == ["WEBSOCKET"]
+
+
+def test_the_post_that_lists_is_let_through(hostile: Hostile, guarded: tuple[Guard, Page]) -> None:
+    _, page = guarded
+    page.evaluate("path => fetch(path, {method: 'POST', body: JSON.stringify({page: 0, caseFilters: {}})})", LISTING)
+
+    assert ("POST", LISTING) in hostile.arrived
+
+
+def test_a_sign_in_post_leaves_only_while_signing_in(hostile: Hostile, guarded: tuple[Guard, Page]) -> None:
+    guard, page = guarded
+    guard.signing_in = True
+    page.evaluate("() => fetch('/ap/signin', {method: 'POST', body: 'email=x'})")
+
+    assert ("POST", "/ap/signin") in hostile.arrived
+
+
+def test_a_link_to_a_new_window_stays_under_guard(hostile: Hostile, guarded: tuple[Guard, Page]) -> None:
+    _, page = guarded
+    hostile.pages["/popup"] = "<script>fetch('/write', {method: 'POST'})</script>"
+    page.evaluate("() => { window.open('/popup'); }")
+    page.wait_for_timeout(500)  # a popup that is blocked tells nobody
+
+    assert ("POST", "/write") not in hostile.arrived
+
+
+def _await(page: Page, holds: object, timeout_s: float = 10) -> None:
+    assert callable(holds)
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        if time.monotonic() > deadline:
+            pytest.fail("what was waited for did not come")
+        page.wait_for_timeout(20)  # lets the browser's events in

@@ -1,0 +1,159 @@
+"""Killed at any moment, a sync loses nothing and doubles nothing."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from archiver.archive.archive import Archive
+from archiver.demo.seller import Seller
+from archiver.demo.stand_in import StandIn
+from archiver.model import Source
+from tests.archive.test_captures import index_rows
+from tests.browser.conftest import NOW, Office
+
+KILLS = 20
+
+
+def _index(archive: Archive) -> dict[str, object]:
+    """What the index says, without what differs between any two runs: times and ids of captures."""
+    return {
+        thread.id: (
+            thread.scope,
+            thread.site_thread,
+            thread.subject,
+            thread.status,
+            thread.category,
+            thread.order_ids,
+            thread.asins,
+            [(m.id, m.version, m.message) for m in thread.messages],
+            thread.unread,
+        )
+        for thread in archive.threads()
+    }
+
+
+def _captures(archive: Archive) -> dict[tuple[str, str], list[tuple[str, bytes]]]:
+    """Each kept capture of a thread, once for each time it was kept: the JSON and the files the site served."""
+    kept: dict[tuple[str, str], list[tuple[str, bytes]]] = {}
+    for thread in archive.threads():
+        for info in thread.captures:
+            capture = archive.read_capture(info.id)
+            served = [(a.name, a.body) for a in (*capture.named("json"), *capture.named("attachment"))]
+            kept.setdefault((thread.id, info.stamp), []).extend(served)
+    return kept
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def _browsers_of(office: Office) -> list[int]:
+    """Processes whose environment points into this office: the browser and its driver."""
+    mark = f"TMPDIR={office.folder}".encode()
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            try:
+                if mark in (process / "environ").read_bytes():
+                    found.append(int(process.name))
+            except OSError:
+                continue  # gone in the meantime, or another user's
+    return found
+
+
+def test_killed_twenty_times_it_ends_like_an_undisturbed_run(tmp_path: Path, small_seller: Seller) -> None:
+    with StandIn(small_seller, now=NOW) as site:
+        calm = Office(tmp_path / "calm", site)
+        calm.set_up()
+        began = time.monotonic()
+        calm.done("sync")
+        whole_s = time.monotonic() - began
+        expected_index, expected_captures = _read(calm)
+    with StandIn(small_seller, now=NOW) as site:
+        killed = Office(tmp_path / "killed", site)
+        killed.set_up()
+        moments = random.Random(20261101)  # the same twenty moments each time, as far as a machine repeats itself
+        for _ in range(KILLS):
+            process = killed.start("sync")
+            time.sleep(moments.uniform(0.0, whole_s / 2))
+            _kill(process)
+        ended = killed.run("sync")
+        if ended.returncode == 3:
+            # Killed between submitting a credential and seeing the answer, three times: a person is asked first.
+            killed.done("login", "morgenstern")
+            ended = killed.run("sync")
+        index, captures = _read(killed)
+
+    assert ended.returncode == 0, ended.stderr
+    assert index == expected_index
+    assert captures == expected_captures
+
+
+def _read(office: Office) -> tuple[object, object]:
+    with office.opened() as archive:
+        assert archive.verify().problems == []
+        return _index(archive), _captures(archive)
+
+
+def test_a_killed_run_leaves_no_browser_and_the_next_sweeps_its_files(office: Office) -> None:
+    process = office.start("sync")
+    _await(lambda: len(_browsers_of(office)) > 3)
+    _kill(process)
+    _await(lambda: _browsers_of(office) == [])
+    left = list((office.folder / "run").iterdir())
+
+    office.done("sync", "--source", str(Source.PERFORMANCE_NOTIFICATIONS))
+
+    assert left != []
+    assert list((office.folder / "run").iterdir()) == []
+
+
+def test_terminated_it_ends_within_ten_seconds_and_says_partial(office: Office) -> None:
+    process = office.start("--json", "sync")
+    _await(lambda: office.site.counters.case_searches > 0)
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+
+    assert time.monotonic() - began < 10
+    assert process.returncode == 4, err
+    assert '"complete": false' in out
+    assert office.run("sync").returncode == 0
+
+
+def _await(holds: object, timeout_s: float = 30) -> None:
+    assert callable(holds)
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        if time.monotonic() > deadline:
+            pytest.fail("what was waited for did not come")
+        time.sleep(0.05)
+
+
+def test_the_index_can_be_lost_and_rebuilt_row_for_row(office: Office) -> None:
+    office.done("sync")
+    before, _ = _read(office)
+    rows = _rows(office)
+    office.done("reindex")
+    rebuilt = _rows(office)
+    for path in office.archive.glob("index.db*"):
+        path.unlink()
+    office.done("reindex")
+    after, _ = _read(office)
+
+    assert rebuilt == rows
+    assert _rows(office) == rows
+    assert after == before
+
+
+def _rows(office: Office) -> object:
+    with office.opened() as archive:
+        return index_rows(archive)
