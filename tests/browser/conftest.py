@@ -7,9 +7,11 @@ browser's profile that the tests can look into.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,16 +46,19 @@ class Office:
     folder: Path
     site: StandIn
     environ: dict[str, str] = field(init=False)
+    run_folder: Path = field(init=False)
 
     def __post_init__(self) -> None:
-        for name in ("home", "tmp", "run"):
+        # Short: Chromium's socket lies below it, and pytest's folders are deep.
+        self.run_folder = Path(tempfile.mkdtemp(prefix="office-"))
+        for name in ("home", "tmp"):
             (self.folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         self.environ = {
             "PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",
             "HOME": str(self.folder / "home"),
             "TMPDIR": str(self.folder / "tmp"),
-            "XDG_RUNTIME_DIR": str(self.folder / "run"),
+            "XDG_RUNTIME_DIR": str(self.run_folder),
         }
         self.configure(self.site.origin)
 
@@ -99,6 +104,9 @@ class Office:
         assert ended.returncode == 0, (words, ended.returncode, ended.stdout[-3000:], ended.stderr[-3000:])
         return ended.stdout
 
+    def close(self) -> None:
+        shutil.rmtree(self.run_folder)
+
     def set_up(self, password: str | None = None) -> None:
         self.done("init")
         self.add_account(password)
@@ -143,10 +151,26 @@ def small_seller() -> Seller:
     return make_seller(seed=7, now=NOW, cases=5, threads=8, notifications=4)
 
 
+Opener = Callable[..., Office]
+
+
 @pytest.fixture
-def office(tmp_path: Path, small_seller: Seller) -> Iterator[Office]:
+def open_office(tmp_path: Path) -> Iterator[Opener]:
+    """Makes set-up offices, nothing captured yet: `open_office(site, name="office", password=None)`."""
+    opened: list[Office] = []
+
+    def make(site: StandIn, name: str = "office", password: str | None = None) -> Office:
+        opened.append(Office(tmp_path / name, site))
+        opened[-1].set_up(password)
+        return opened[-1]
+
+    yield make
+    for made in opened:
+        made.close()
+
+
+@pytest.fixture
+def office(open_office: Opener, small_seller: Seller) -> Iterator[Office]:
     """A set-up office with a small seller, nothing captured yet."""
     with StandIn(small_seller, now=NOW) as site:
-        made = Office(tmp_path / "office", site)
-        made.set_up()
-        yield made
+        yield open_office(site)

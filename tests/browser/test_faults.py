@@ -6,7 +6,6 @@ import hashlib
 import json
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -14,7 +13,7 @@ from aiohttp import web
 from archiver.demo.moods import Visit
 from archiver.demo.seller import Seller
 from archiver.demo.stand_in import StandIn
-from tests.browser.conftest import NOW, Office
+from tests.browser.conftest import NOW, Office, Opener
 
 
 def _free_port() -> int:
@@ -69,12 +68,10 @@ def test_the_kill_switch_keeps_every_request_back_until_it_is_released(office: O
 
 
 @pytest.fixture
-def wrong(tmp_path: Path, small_seller: Seller) -> Iterator[Office]:
+def wrong(open_office: Opener, small_seller: Seller) -> Iterator[Office]:
     """An office that was given a wrong password."""
     with StandIn(small_seller, now=NOW) as site:
-        made = Office(tmp_path / "office", site)
-        made.set_up(password="not the password")
-        yield made
+        yield open_office(site, password="not the password")
 
 
 def test_a_refused_password_is_submitted_once_and_never_again_by_itself(wrong: Office) -> None:
@@ -95,10 +92,9 @@ def test_a_corrected_password_signs_in(wrong: Office) -> None:
     assert wrong.run("sync", "--source", "cases").returncode == 0
 
 
-def test_the_unified_sign_in_is_walked_too(tmp_path: Path, small_seller: Seller) -> None:
+def test_the_unified_sign_in_is_walked_too(open_office: Opener, small_seller: Seller) -> None:
     with StandIn(small_seller, now=NOW, sign_in="unified") as site:
-        office = Office(tmp_path / "office", site)
-        office.set_up()
+        office = open_office(site)
         ended = office.run("sync", "--source", "performance-notifications")
         counters = site.counters
 
@@ -137,10 +133,9 @@ def _states(said: str) -> dict[tuple[str, str], str]:
     return {(line["marketplace"], line["source"]): line["state"] for line in lines}
 
 
-def test_threads_that_fail_are_partial_and_the_next_run_gets_them(tmp_path: Path, small_seller: Seller) -> None:
+def test_threads_that_fail_are_partial_and_the_next_run_gets_them(open_office: Opener, small_seller: Seller) -> None:
     with StandIn(small_seller, now=NOW, moods=(ThreadsFail("/ViewCase"),)) as site:
-        office = Office(tmp_path / "office", site)
-        office.set_up()
+        office = open_office(site)
         ended = office.run("--json", "sync")
     states = _states(ended.stdout)
     with StandIn(small_seller, now=NOW) as site:
@@ -154,11 +149,10 @@ def test_threads_that_fail_are_partial_and_the_next_run_gets_them(tmp_path: Path
     assert set(_states(healed.stdout).values()) == {"COMPLETE"}
 
 
-def test_an_empty_list_where_there_was_something_is_an_alarm(tmp_path: Path, small_seller: Seller) -> None:
+def test_an_empty_list_where_there_was_something_is_an_alarm(open_office: Opener, small_seller: Seller) -> None:
     mood = Empties()
     with StandIn(small_seller, now=NOW, moods=(mood,)) as site:
-        office = Office(tmp_path / "office", site)
-        office.set_up()
+        office = open_office(site)
         office.done("sync", "--source", "cases")
         mood.empty = True
         ended = office.run("--json", "sync", "--source", "cases")

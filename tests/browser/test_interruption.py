@@ -16,7 +16,7 @@ from archiver.demo.seller import Seller
 from archiver.demo.stand_in import StandIn
 from archiver.model import Source
 from tests.archive.test_captures import index_rows
-from tests.browser.conftest import NOW, Office
+from tests.browser.conftest import NOW, Office, Opener
 
 KILLS = 20
 
@@ -57,7 +57,7 @@ def _kill(process: subprocess.Popen[str]) -> None:
 
 def _browsers_of(office: Office) -> list[int]:
     """Processes whose environment points into this office: the browser and its driver."""
-    mark = f"TMPDIR={office.folder}".encode()
+    mark = f"TMPDIR={office.run_folder}".encode()
     found = []
     for process in Path("/proc").iterdir():
         if process.name.isdigit():
@@ -69,17 +69,15 @@ def _browsers_of(office: Office) -> list[int]:
     return found
 
 
-def test_killed_twenty_times_it_ends_like_an_undisturbed_run(tmp_path: Path, small_seller: Seller) -> None:
+def test_killed_twenty_times_it_ends_like_an_undisturbed_run(open_office: Opener, small_seller: Seller) -> None:
     with StandIn(small_seller, now=NOW) as site:
-        calm = Office(tmp_path / "calm", site)
-        calm.set_up()
+        calm = open_office(site, "calm")
         began = time.monotonic()
         calm.done("sync")
         whole_s = time.monotonic() - began
         expected_index, expected_captures = _read(calm)
     with StandIn(small_seller, now=NOW) as site:
-        killed = Office(tmp_path / "killed", site)
-        killed.set_up()
+        killed = open_office(site, "killed")
         moments = random.Random(20261101)  # the same twenty moments each time, as far as a machine repeats itself
         for _ in range(KILLS):
             process = killed.start("sync")
@@ -108,12 +106,12 @@ def test_a_killed_run_leaves_no_browser_and_the_next_sweeps_its_files(office: Of
     _await(lambda: len(_browsers_of(office)) > 3)
     _kill(process)
     _await(lambda: _browsers_of(office) == [])
-    left = list((office.folder / "run").iterdir())
+    left = list(office.run_folder.iterdir())
 
     office.done("sync", "--source", str(Source.PERFORMANCE_NOTIFICATIONS))
 
     assert left != []
-    assert list((office.folder / "run").iterdir()) == []
+    assert list(office.run_folder.iterdir()) == []
 
 
 def test_terminated_it_ends_within_ten_seconds_and_says_partial(office: Office) -> None:

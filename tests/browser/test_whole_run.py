@@ -52,6 +52,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         assert TOKEN in found
         lines = [json.loads(line) for line in ended.stdout.splitlines()]
         yield Run(office, lines, ended.stderr, site.counters, tuple(site.truth()), watch)
+        office.close()
 
 
 @pytest.fixture(scope="module")
@@ -286,13 +287,14 @@ def test_the_command_gives_exactly_the_messages_that_contain_it(
 def test_no_secret_and_no_message_lay_anywhere(ran: Run) -> None:
     assert ran.watch.found == set()
     assert TOKEN not in ran.log
-    assert any("/run/archiver-browser-" in path for path in ran.watch.files_seen)
+    assert any(path.startswith(f"{ran.office.run_folder}/archiver-") for path in ran.watch.files_seen)
     assert any(path.endswith("/index.db") for path in ran.watch.files_seen)
     assert len(ran.watch.processes_seen) > 5
 
 
 def test_nothing_of_the_browser_is_left(ran: Run) -> None:
-    left = [path for name in ("home", "tmp", "run") for path in (ran.office.folder / name).rglob("*") if path.is_file()]
+    places = (ran.office.folder / "home", ran.office.folder / "tmp", ran.office.run_folder)
+    left = [path for place in places for path in place.rglob("*") if path.is_file()]
 
     assert left == []
 
