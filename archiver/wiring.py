@@ -215,10 +215,9 @@ def sync_accounts(
     for account, scopes in wanted.items():
         if not scopes:
             continue
-        door = _Door(config, archive, account, report, full=full)
-        report.outcomes[account.name] = sync(
-            scopes, door, archive, reader(config), tell, partial(_halted, archive, account.name, halt)
-        )
+        asked = partial(_halted, archive, account.name, halt)
+        door = _Door(config, archive, account, report, asked, full=full)
+        report.outcomes[account.name] = sync(scopes, door, archive, reader(config), tell, asked)
     archive.enter(_run_record(report, started_at, datetime.now(UTC)))
     return report
 
@@ -250,15 +249,17 @@ class _Door:
     archive: Archive
     account: AccountConfig
     report: Report
+    halt: Halt
     full: bool = False
     headed: bool = False
 
     @contextmanager
     def enter(self) -> Iterator[Any]:
+        # The story asks between events; the sign-in comes before the first.
         memory = VaultMemory(self.archive, self.account.name)
-        barred = memory.barred()
-        if barred is not None:
-            raise barred
+        stopped = self.halt() or memory.barred()
+        if stopped is not None:
+            raise stopped
         sign_in = self.archive.vault.sign_in(self.account.name)
 
         from archiver.portal import browser
@@ -294,10 +295,14 @@ def sign_in_once(config: Config, archive: Archive, account: AccountConfig, *, he
 
     Raises what the door raises.
     """
+    asked = partial(_halted, archive, account.name, lambda: None)
+    stopped = asked()
+    if stopped is not None:
+        raise stopped
     archive.vault.clear_refusals(account.name)
     archive.vault.clear_session(account.name)
     report = Report(new_run(datetime.now(UTC)), {})
-    with _Door(config, archive, account, report, headed=headed).enter():
+    with _Door(config, archive, account, report, asked, headed=headed).enter():
         pass
 
 

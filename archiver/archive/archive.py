@@ -337,6 +337,12 @@ class Archive:
         """A capture as it was kept, byte for byte. Raises UsageError for an unknown or erased one."""
         return self._chain().read(capture_id)
 
+    def artifact_names(self, capture_id: str) -> tuple[str, ...]:
+        """What a capture holds, by name, without opening the rest; nothing of an erased one. Raises UsageError."""
+        chain = self._chain()
+        header = chain.header(chain.entry(capture_id))
+        return () if header is None else tuple(str(said["name"]) for said in header["artifacts"])
+
     def status(self) -> tuple[ledger.ScopeStatus, ...]:
         """What is held of every scope, and how its last runs went."""
         return ledger.status(self._filed().database)

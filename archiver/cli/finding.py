@@ -20,17 +20,18 @@ from archiver.cli.terminal import (
     local,
     out,
     safe,
+    safe_line,
     say,
     styled,
 )
-from archiver.errors import Exit, UsageError
+from archiver.errors import ArchiveDamaged, DiskFailed, Exit, UsageError
 from archiver.model import Hit
 from archiver.query import parse
 
 if TYPE_CHECKING:
     from archiver.archive.archive import Archive
-    from archiver.archive.index import StoredMessage, StoredThread
-    from archiver.model import Artifact
+    from archiver.archive.index import CaptureInfo, StoredMessage, StoredThread
+    from archiver.model import Artifact, Unread
 
 _SHOWN = 20
 """How many a person wants to see at once."""
@@ -62,9 +63,9 @@ def search(args: argparse.Namespace) -> int:
 
 
 def _bounds(args: argparse.Namespace) -> Iterator[str]:
-    if args.since:
+    if args.since is not None:
         yield f"after:{args.since}"
-    if args.until:
+    if args.until is not None:
         yield f"before:{args.until}"
 
 
@@ -90,9 +91,9 @@ def _plain(snippet: str) -> str:
 
 def _hit_text(hit: Hit) -> str:
     who = f"{local(hit.sent_at)}  {hit.marketplace} {hit.source}  {'→' if hit.direction == 'out' else '←'} {hit.sender}"
-    lines = [f"{styled(safe(who), '1', sys.stdout)}  {styled(hit.thread, '2', sys.stdout)}"]
+    lines = [f"{styled(safe_line(who), '1', sys.stdout)}  {styled(hit.thread, '2', sys.stdout)}"]
     if _plain(hit.snippet) != hit.subject:  # where the subject is what was found, it is the snippet
-        lines.append(f"  {clipped(safe(hit.subject), 100)}")
+        lines.append(f"  {clipped(safe_line(hit.subject), 100)}")
     lines.append(f"  {' '.join(highlighted(hit.snippet, sys.stdout).split())}")
     return "\n".join((*lines, ""))
 
@@ -100,7 +101,7 @@ def _hit_text(hit: Hit) -> str:
 def _say_how_many(hits: list[Hit], count: int, line: str) -> None:
     sys.stdout.flush()
     if not hits:
-        say(f"Nothing found for {line}. Try fewer words, or `archiver status` to see what is kept.")
+        say(f"Nothing found for {safe_line(line)}. Try fewer words, or `archiver status` to see what is kept.")
         return
     shown = "" if count == len(hits) else f", the newest {len(hits)} shown (--limit {count} shows all)"
     say(f"{count} message{'s' if count != 1 else ''} found{shown}. To read one: archiver show {hits[0].thread}")
@@ -110,19 +111,27 @@ def _say_how_many(hits: list[Hit], count: int, line: str) -> None:
 
 
 def show(args: argparse.Namespace) -> int:
-    """One thread: what it says, or its picture, or all that was captured of it."""
+    """One thread: what it says, or its picture, or all that was captured of it.
+
+    With --json a line for each message, as `export` of a later version gives them.
+    """
+    if args.screenshot == "-" and (args.json or sys.stdout.isatty()):
+        where = "between JSON lines" if args.json else "on a terminal"
+        raise UsageError(f"A picture does not go {where}.", hint="Name a file, or send the output to one.")
     loaded = config.load(config.find(args.config, os.environ))
     with wiring.opened(loaded, write=False) as archive:
         thread = archive.thread(args.thread)
-        if args.screenshot:
+        if args.screenshot is not None:
             _write_pictures(archive, thread, args.screenshot)
-        if args.raw:
+        if args.raw is not None:
             _write_raw(archive, thread, args.raw)
         if args.json:
             for message in thread.messages:
                 json_line(_message_row(thread, message))
-        elif not (args.screenshot or args.raw):
-            out(_thread_text(thread))
+            if thread.unread is not None:
+                say(f"The last capture of {thread.id} is kept and could not be read: {_why(thread.unread)}")
+        elif args.screenshot is None and args.raw is None:
+            out("\n".join((*_thread_lines(thread), "", *(_capture_line(archive, info) for info in thread.captures))))
     return Exit.DONE
 
 
@@ -150,32 +159,46 @@ def _message_row(thread: StoredThread, stored: StoredMessage) -> dict[str, Any]:
     }
 
 
-def _thread_text(thread: StoredThread) -> str:
+def _thread_lines(thread: StoredThread) -> list[str]:
     scope = thread.scope
-    facts = [f"{scope.account} {scope.marketplace} {scope.source}", thread.site_thread, thread.status, thread.category]
+    place = f"{scope.account} {scope.marketplace} {scope.source}"
+    facts = [place, thread.id, thread.site_thread, thread.status, thread.category]
     lines = [
-        styled(safe(thread.subject or "(no subject)"), "1", sys.stdout),
-        safe("  ".join(filter(None, facts))),
+        styled(safe_line(thread.subject or "(no subject)"), "1", sys.stdout),
+        "  ".join(safe_line(fact) for fact in facts if fact),
     ]
     if thread.order_ids or thread.asins:
-        lines.append(safe("  ".join(("order", *thread.order_ids, *(("ASIN", *thread.asins) if thread.asins else ())))))
+        named = (("order", thread.order_ids), ("ASIN", thread.asins))
+        lines.append("  ".join(safe_line(" ".join((what, *ids))) for what, ids in named if ids))
     if thread.unread is not None:
         lines += [
-            f"Its last capture is kept and could not be read: {thread.unread.why}",
+            f"Its last capture is kept and could not be read: {_why(thread.unread)}",
             f"The picture shows it: archiver show {thread.id} --screenshot FILE",
         ]
     for stored in thread.messages:
         message = stored.message
         way = f"{'→' if message.direction == 'out' else '←'} {message.sender}"
-        lines += ["", styled(safe(f"{local(message.sent_at)}  {way}"), "36", sys.stdout)]
+        lines += ["", styled(f"{local(message.sent_at)}  {safe_line(way)}", "36", sys.stdout)]
         lines += [f"  {safe(line)}" for line in message.body.splitlines()]
         for attachment in message.attachments:
             size = f"{attachment.size_bytes} bytes" if attachment.size_bytes is not None else "not fetched"
-            lines.append(safe(f"  [{attachment.name}, {attachment.media_type}, {size}]"))
-    taken = thread.captures[-1].taken_at if thread.captures else None
-    times = len(thread.captures)
-    lines += ["", f"captured {local(taken)}{f', {times} times in all' if times > 1 else ''}   {thread.id}"]
-    return "\n".join(lines)
+            lines.append(f"  [{safe_line(f'{attachment.name}, {attachment.media_type}, {size}')}]")
+    return lines
+
+
+def _capture_line(archive: Archive, info: CaptureInfo) -> str:
+    """When it was, and what there is to see of it. The text above comes from the index, and needs no capture."""
+    try:
+        pictures = sum(name.partition("/")[0] == "screenshot" for name in archive.artifact_names(info.id))
+        seen = f"{pictures or 'no'} picture{'s' if pictures != 1 else ''}"
+    except (ArchiveDamaged, DiskFailed):
+        seen = "damaged: `archiver verify` says what is affected"
+    return f"captured {local(info.taken_at)}, {seen}{'' if info.unread is None else ', not read'}"
+
+
+def _why(unread: Unread) -> str:
+    """The reason, and the key of the site map to mend, where it names one."""
+    return safe_line(f"{unread.why.rstrip('.')}{f' (mend {unread.key} in site.toml)' if unread.key else ''}.")
 
 
 # --- out of the archive, in the clear --------------------------------------------------------------------------
@@ -204,18 +227,23 @@ def _write_raw(archive: Archive, thread: StoredThread, folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is not an empty folder.", hint="Name one that is empty or does not exist.")
     count = 0
+    _make_folder(folder)
     for info in thread.captures:
         inside = folder / f"{info.taken_at:%Y%m%dT%H%M%SZ}-{info.seq}"
-        try:
-            inside.mkdir(mode=0o700, parents=True)
-        except OSError as error:
-            raise UsageError(
-                f"{inside} could not be made: {error.strerror}.", hint="Name another folder with --raw."
-            ) from error
+        _make_folder(inside)
         for artifact in archive.read_capture(info.id).artifacts:
             _write(inside / _file_name(artifact), artifact.body)
             count += 1
     say(f"Wrote {count} files of {len(thread.captures)} captures to {folder}; not encrypted.")
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{path} could not be made: {error.strerror}.", hint="Name another folder with --raw."
+        ) from error
 
 
 _ENDINGS = {"text/html": ".html", "application/json": ".json", "image/png": ".png", "multipart/related": ".mhtml"}

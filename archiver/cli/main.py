@@ -8,12 +8,14 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 
 from archiver import __version__
-from archiver.cli.terminal import say
+from archiver.cli.terminal import safe, say
 from archiver.errors import ArchiverError, Exit
 from archiver.model import Source
 
@@ -22,8 +24,8 @@ Command = Callable[[argparse.Namespace], int]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code. Nothing escapes but SystemExit of a command line that cannot be meant."""
-    args = _parser().parse_args(argv)
-    _from_now_on(args.verbose)
+    args = _parser().parse_args(words_apart(sys.argv[1:] if argv is None else argv))
+    _from_now_on(args)
     try:
         family, _, name = args.call.partition(":")
         command: Command = getattr(importlib.import_module(f"archiver.cli.{family}"), name)
@@ -31,16 +33,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return ended
     except ArchiverError as error:
-        say(f"archiver: {error}")
+        say(f"archiver: {safe(str(error))}")
         return error.exit_code
     except BrokenPipeError:
-        # Who read us has seen enough. The interpreter must not find the broken pipe again when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Who read us has seen enough.
+        _close_output()
         return Exit.FAILED
     except KeyboardInterrupt:
-        say("archiver: Interrupted. What was captured is kept; run the command again to go on.")
+        say("archiver: Interrupted. What was kept stays kept; run the command again to go on.")
         return Exit.FAILED
     except Exception as error:
+        if isinstance(error, OSError) and not _can_flush():
+            # The archive's own files never get here: whatever a disk says of them is one of our errors.
+            _close_output()
+            say(f"archiver: The output could not be written: {error.strerror}. Free space, or write it elsewhere.")
+            return Exit.FAILED
         if args.verbose:
             raise
         # No message of it: it may repeat what a stranger wrote, or a secret.
@@ -51,14 +58,59 @@ def main(argv: Sequence[str] | None = None) -> int:
         return Exit.FAILED
 
 
-def _from_now_on(verbose: int) -> None:
+def _can_flush() -> bool:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return False
+    return True
+
+
+def _close_output() -> None:
+    """The interpreter must not find the broken output again when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _from_now_on(args: argparse.Namespace) -> None:
     from archiver.credentials import no_core_dumps
 
     no_core_dumps()
-    if verbose:
+    if isinstance(sys.stdout, TextIOWrapper):
+        # JSON is UTF-8 wherever it is written; people's text does not fail on a terminal that lacks a letter.
+        sys.stdout.reconfigure(encoding="utf-8" if args.json else None, errors="backslashreplace")
+    if args.verbose:
         from archiver.log import configure
 
-        configure(verbose=verbose)
+        configure(verbose=args.verbose)
+
+
+# --- what may be typed -----------------------------------------------------------------------------------------
+
+_TAKE_A_VALUE = ("--config", "--limit", "--since", "--until")
+
+
+def words_apart(argv: Sequence[str]) -> list[str]:
+    """The words of a search behind a `--`, so that `-word` excludes a word and is no option, wherever it stands.
+
+    Whatever is no search is given back as it is.
+    """
+    at = 0
+    while at < len(argv) and argv[at].startswith("-"):
+        at += 2 if argv[at] in _TAKE_A_VALUE else 1
+    if at >= len(argv) or argv[at] != "search":
+        return list(argv)
+    options, words = list(argv[: at + 1]), []
+    rest = iter(argv[at + 1 :])
+    for typed in rest:
+        if typed == "--":
+            words += rest
+        elif typed.startswith("--") or re.fullmatch("-h|-v+", typed):
+            options.append(typed)
+            if typed in _TAKE_A_VALUE:
+                options += [value for value in (next(rest, None),) if value is not None]
+        else:
+            words.append(typed)
+    return [*options, "--", *words] if words else options
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -135,8 +187,7 @@ def _add_running(command: Adder) -> None:
         metavar="S",
         action="append",
         default=[],
-        type=Source,
-        choices=list(Source),
+        type=_source,
         help=f"only these: {', '.join(Source)}",
     )
     sync.add_argument("--full", action="store_true", help="capture unchanged threads again, too")
@@ -155,8 +206,8 @@ def _add_finding(command: Adder) -> None:
     search = command("search", "finding:search", "find messages, newest first")
     search.add_argument("query", metavar="QUERY", nargs="+", help='words, "a phrase", from: source: after: before: …')
     search.add_argument("--limit", metavar="N", type=_count, help="at most so many (20; all with --json)")
-    search.add_argument("--since", metavar="DATE", help="not before this day: the same as after:DATE")
-    search.add_argument("--until", metavar="DATE", help="before this day: the same as before:DATE")
+    search.add_argument("--since", metavar="DATE", type=_date, help="not before this day: the same as after:DATE")
+    search.add_argument("--until", metavar="DATE", type=_date, help="before this day: the same as before:DATE")
     search.add_argument("--count", action="store_true", help="only how many")
     show = command("show", "finding:show", "one thread, readable")
     show.add_argument("thread", metavar="THREAD", help="its id, as search prints it, or the site's own")
@@ -172,8 +223,22 @@ def _add_keeping(command: Adder) -> None:
     command("reindex", "keeping:reindex", "compute everything derived from the captures again")
 
 
+# argparse says these in the one line that names the option.
+
+
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) == 0:
+        raise argparse.ArgumentTypeError("it takes a number from 1 on")
+    return int(text)
+
+
+def _date(text: str) -> str:
+    if not re.fullmatch("[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?", text):
+        raise argparse.ArgumentTypeError("write a date as 2026, 2026-08 or 2026-08-31")
+    return text
+
+
+def _source(text: str) -> Source:
+    if text not in tuple(Source):
+        raise argparse.ArgumentTypeError(f"there is no such source; sources are {', '.join(Source)}")
+    return Source(text)

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from archiver import config, wiring
-from archiver.cli.terminal import json_line, local, out, say, styled, table
+from archiver.cli.terminal import json_line, local, out, safe, safe_line, say, styled, table
 from archiver.coverage import Coverage, Verdict
 from archiver.errors import ArchiverError, Exit, Interrupted
 from archiver.model import Event, Listed, Seen, Unchanged
@@ -27,7 +27,11 @@ def sync(args: argparse.Namespace) -> int:
     loaded = config.load(config.find(args.config, os.environ))
     accounts = wiring.chosen_accounts(loaded, args.accounts)
     stop = Stop()
-    with stop.listening(), wiring.opened(loaded, write=True) as archive:
+    _configure_log(args)
+    for sentence in loaded.not_yet:
+        say(f"{loaded.path}, {sentence}")
+    # Listening comes second: until then a signal may end a question for the passphrase at once.
+    with wiring.opened(loaded, write=True) as archive, stop.listening():
         if wiring.runs_without_sandbox():
             say("Running as root: the browser runs with --no-sandbox. Run the archiver as an ordinary user instead.")
         with _teller() as teller:
@@ -41,8 +45,16 @@ def sync(args: argparse.Namespace) -> int:
         json_line({"run": report.run, "exit": int(report.exit)})
     else:
         out(coverage_table(coverages))
+        sys.stdout.flush()
     _say_what_to_do(report, coverages)
     return report.exit
+
+
+def _configure_log(args: argparse.Namespace) -> None:
+    """What the browser's libraries have to say goes through the log, which masks secrets, or is not said."""
+    from archiver.log import configure
+
+    configure(verbose=args.verbose)
 
 
 @dataclass(slots=True)
@@ -126,7 +138,7 @@ _STYLES = {Verdict.COMPLETE: "32", Verdict.PARTIAL: "33", Verdict.SUSPECT: "31",
 
 def coverage_table(coverages: Sequence[Coverage]) -> str:
     """What each source of each marketplace came to, and under it why, where that is less than everything."""
-    headings = ("account", "marketplace", "source", "listed", "captured", "unchanged", "failed", "oldest", "state")
+    headings = ("account", "marketplace", "source", "listed", "captured", "unchanged", "failed", "oldest", "verdict")
     rows = [
         (
             coverage.scope.account,
@@ -135,33 +147,44 @@ def coverage_table(coverages: Sequence[Coverage]) -> str:
             len(coverage.listed),
             coverage.captured,
             coverage.unchanged,
-            len(coverage.missed) + len(coverage.unread),
+            len(coverage.missed),
             local(coverage.oldest_visible)[:10] if coverage.oldest_visible else "-",
             styled(str(coverage.verdict), _STYLES[coverage.verdict], sys.stdout),
         )
         for coverage in coverages
     ]
-    lines = [table(headings, rows, right=frozenset({3, 4, 5, 6}))]
+    return "\n".join((table(headings, rows, right=frozenset({3, 4, 5, 6})), *_reasons(coverages)))
+
+
+def _reasons(coverages: Sequence[Coverage]) -> Iterator[str]:
+    """Each reason once, with the sources it is true of: what ended a run is the reason of all of them."""
+    of: dict[tuple[str, str], list[str]] = {}
     for coverage in coverages:
-        lines += [f"{_name(coverage)}: {reason}" for reason in coverage.reasons]
-    return "\n".join(lines)
-
-
-def _name(coverage: Coverage) -> str:
-    return f"{coverage.scope.marketplace} {coverage.scope.source}"
+        for reason in coverage.reasons:
+            where = f"{coverage.scope.marketplace} {coverage.scope.source}"
+            of.setdefault((coverage.scope.account, reason), []).append(where)
+    for (account, reason), places in of.items():
+        everywhere = len(places) > 1 and len(places) == sum(c.scope.account == account for c in coverages)
+        yield f"{account} {'(all)' if everywhere else ', '.join(places)}: {safe_line(reason)}"
 
 
 def _say_what_to_do(report: wiring.Report, coverages: Sequence[Coverage]) -> None:
     for name, outcome in report.outcomes.items():
         if outcome.failure is not None:
-            say(f"archiver: {name}: {outcome.failure}")
+            say(f"archiver: {name}: {safe(str(outcome.failure))}")
     if any(coverage.unread for coverage in coverages):
         say("Some threads are kept and could not be read. Mend the key that is named in a site.toml beside the")
         say("configuration, then run `archiver reindex`: the site is not asked again.")
+    if any(coverage.verdict is Verdict.SUSPECT for coverage in coverages):
+        say(
+            "SUSPECT: what the site showed does not add up. Look at that list in your own browser before you rely on it."
+        )
     new = sum(coverage.captured for coverage in coverages)
     if report.exit == Exit.DONE:
         say(
-            f"{new} threads captured. All that the site listed is kept." if new else "Nothing new: all is kept already."
+            f"{new} thread{'s' if new != 1 else ''} captured. All that the site listed is kept."
+            if new
+            else "Nothing new: all is kept already."
         )
     elif report.exit == Exit.INCOMPLETE:
         say("Not everything could be captured; what was captured is kept. The next run tries the rest again.")
@@ -174,15 +197,18 @@ def daemon(args: argparse.Namespace) -> int:
     """Sync on schedule until told to stop."""
     from archiver.daemon import run
 
-    return run(config.load(config.find(args.config, os.environ)))
+    return run(config.load(config.find(args.config, os.environ)), verbose=args.verbose)
 
 
 def login(args: argparse.Namespace) -> int:
     """Sign in once, now, whatever was refused before; and keep the session for the next run."""
     loaded = config.load(config.find(args.config, os.environ))
     [account] = wiring.chosen_accounts(loaded, [args.account])
+    _configure_log(args)
     with wiring.opened(loaded, write=True) as archive:
         wiring.sign_in_once(loaded, archive, account, headed=args.headed)
+    if args.json:
+        json_line({"account": account.name, "signed_in": True})
     say(f"Signed in to {account.name}; the session is kept. Next: archiver sync {account.name}")
     return Exit.DONE
 
@@ -190,10 +216,12 @@ def login(args: argparse.Namespace) -> int:
 def stop_access(args: argparse.Namespace) -> int:
     """Set the kill switch. A run under way in another process stops at its next step."""
     loaded = config.load(config.find(args.config, os.environ))
-    if args.account:
+    if args.account is not None:
         wiring.chosen_accounts(loaded, [args.account])
     with wiring.opened_vault(loaded) as vault:
         vault.stop_access(args.account, args.reason)
+    if args.json:
+        json_line({"account": args.account, "stopped": True, "reason": args.reason})
     say(f"No request is sent to the site for {args.account or 'any account'} from now on.")
     say(f"To go on: archiver allow-access{f' --account {args.account}' if args.account else ''}")
     return Exit.DONE
@@ -202,11 +230,13 @@ def stop_access(args: argparse.Namespace) -> int:
 def allow_access(args: argparse.Namespace) -> int:
     """Release the kill switch."""
     loaded = config.load(config.find(args.config, os.environ))
-    if args.account:
+    if args.account is not None:
         wiring.chosen_accounts(loaded, [args.account])
     with wiring.opened_vault(loaded) as vault:
         vault.allow_access(args.account)
-        still = vault.access_stopped(args.account) if args.account else None
+        still = vault.access_stopped(args.account)
+    if args.json:
+        json_line({"account": args.account, "stopped": still is not None, "reason": still})
     if still is not None:
         say(f"Access stays stopped for every account: {still}. Release that with `archiver allow-access`.")
     else:

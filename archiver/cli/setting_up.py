@@ -5,23 +5,32 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from archiver import config, credentials, wiring
-from archiver.cli.terminal import json_line, local, out, say, table
+from archiver.cli.terminal import json_line, local, out, safe_line, say, table
 from archiver.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from archiver.archive.keyring import Unlock
 
 _NO_TERMINAL = "Name a file with --passphrase-file, or a key in the configuration: `key = { file = … }` in [archive]."
 
 
 def init(args: argparse.Namespace) -> int:
-    """Make what is not there yet: the configuration, the key file, the archive. Overwrites nothing."""
+    """Make what is not there yet: the configuration, the key file, the archive. Overwrites nothing.
+
+    Where there was no configuration, only that is made: how the archive is opened is a choice to be made in it, before
+    there is an archive. A passphrase file is that choice.
+    """
     from archiver.archive.archive import Archive
-    from archiver.archive.keyring import Passphrase, make_key_file
 
     path, is_new = _configuration(args.config)
-    if is_new and not args.passphrase_file:
-        # How the archive is opened is a choice to be made in the file, before there is an archive.
-        say("Fill in an [[account]] there and say where the key comes from; then run `archiver init` again.")
+    again = f"archiver --config {path}" if args.config else "archiver"
+    if is_new and args.passphrase_file is None:
+        say(f"Fill in an [[account]] there and say where the key comes from; then run `{again} init` again.")
+        if args.json:
+            json_line({"config": str(path), "archive": None})
         return Exit.DONE
     loaded = config.load(path)
     archive = loaded.archive
@@ -30,28 +39,38 @@ def init(args: argparse.Namespace) -> int:
             f"There is an archive in {archive.path} already; it was not touched.",
             hint="Go on with `archiver account add`, or name another `path` in the configuration.",
         )
-    if archive.key == config.KeyConfig():
-        unlock: object = Passphrase(_passphrase(args.passphrase_file))
-    else:
-        if args.passphrase_file:
-            raise UsageError(
-                "The configuration names a key, so no passphrase is asked for.",
-                hint="Leave --passphrase-file out, or remove `key` from the configuration.",
-            )
-        if archive.key.file is not None and not archive.key.file.exists():
-            make_key_file(archive.key.file)
-            say(f"Made the key {archive.key.file}. Keep a copy somewhere else: without it nobody opens the archive.")
-        unlock = credentials.unlock(archive.key)
-    Archive.create(archive.path, [unlock]).close()  # type: ignore[list-item]  # one of keyring's three ways, see above
+    Archive.create(archive.path, [_unlock(archive.key, args.passphrase_file)]).close()
     say(f"Made the archive {archive.path}.")
     if args.json:
         json_line({"config": str(path), "archive": str(archive.path)})
     names = [account.name for account in loaded.accounts]
     if names:
-        say(f"Next: archiver account add {names[0]} --email YOUR-E-MAIL")
+        say(f"Next: {again} account add {names[0]} --email YOUR-E-MAIL")
     else:
-        say(f"Next: fill in an [[account]] in {path}, then: archiver account add NAME --email YOUR-E-MAIL")
+        say(f"Next: fill in an [[account]] in {path}, then: {again} account add NAME --email YOUR-E-MAIL")
     return Exit.DONE
+
+
+def _unlock(key: config.KeyConfig, passphrase_file: str | None) -> Unlock:
+    """What the new archive is to open with; a key file that is named and missing is made."""
+    from archiver.archive.keyring import Passphrase, make_key_file
+
+    if key == config.KeyConfig():
+        return Passphrase(_passphrase(passphrase_file))
+    if passphrase_file is not None:
+        raise UsageError(
+            "The configuration names a key, so no passphrase is asked for.",
+            hint="Leave --passphrase-file out, or remove `key` from the configuration.",
+        )
+    if key.file is not None and not key.file.exists():
+        if not key.file.parent.is_dir():
+            raise UsageError(
+                f"There is no folder {key.file.parent} to make the key file in.",
+                hint="Make it, or name another file for `key` in the configuration.",
+            )
+        make_key_file(key.file)
+        say(f"Made the key {key.file}. Keep a copy somewhere else: without it nobody opens the archive.")
+    return credentials.unlock(key)
 
 
 def _configuration(named: Path | None) -> tuple[Path, bool]:
@@ -64,6 +83,8 @@ def _configuration(named: Path | None) -> tuple[Path, bool]:
             path = Path("config.toml")
     if path.exists():
         return path, False
+    if not path.parent.is_dir():
+        raise UsageError(f"There is no folder {path.parent}.", hint="Make it, or name another place with --config.")
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(config.example())
@@ -76,8 +97,8 @@ def _configuration(named: Path | None) -> tuple[Path, bool]:
 
 
 def _passphrase(named: str | None) -> str:
-    if named:
-        passphrase = credentials.read_secret(named, "the passphrase")
+    if named is not None:
+        passphrase = credentials.read_secret(named, "The passphrase")
     else:
         passphrase = credentials.ask_twice("Passphrase for the new archive: ", otherwise=_NO_TERMINAL)
     say("Keep the passphrase somewhere safe: without it nobody opens the archive.")
@@ -94,24 +115,29 @@ def account_add(args: argparse.Namespace) -> int:
         raise UsageError(
             "Password and TOTP secret cannot both come from standard input.", hint="Name a file for one of them."
         )
-    password = _secret(args.password_file, "the password", f"Password of {args.email}: ", "--password-file")
-    totp_secret = _secret(
-        args.totp_secret_file,
-        "the TOTP secret",
-        "TOTP secret (the text behind “can't scan the barcode?”): ",
-        "--totp-secret-file",
-    )
-    wiring.check_totp_secret(totp_secret)
+    if not args.email.strip():
+        raise UsageError("The e-mail address is empty.", hint="Name the one this account signs in with.")
+    # Opened first: what keeps the archive from opening is said before anyone types a secret.
     with wiring.opened(loaded, write=True) as archive:
+        password = _secret(args.password_file, "The password", f"Password of {args.email}: ", "--password-file")
+        totp_secret = _secret(
+            args.totp_secret_file,
+            "The TOTP secret",
+            "TOTP secret (the text behind “can't scan the barcode?”): ",
+            "--totp-secret-file",
+        )
+        wiring.check_totp_secret(totp_secret)
         known = any(sign_in.name == args.name for sign_in in archive.vault.accounts())
         archive.vault.add_account(SignIn(args.name, args.email, password, totp_secret))
     say(f"{'Replaced' if known else 'Kept'} the sign-in of {args.name} in the vault.")
+    if args.json:
+        json_line({"account": args.name, "replaced": known})
     say(f"Next: archiver sync {args.name}")
     return Exit.DONE
 
 
 def _secret(named: str | None, what: str, prompt: str, option: str) -> str:
-    if named:
+    if named is not None:
         return credentials.read_secret(named, what)
     return credentials.ask(prompt, otherwise=f"Name a file with {option}.")
 
@@ -140,7 +166,7 @@ def account_list(args: argparse.Namespace) -> int:
         for name, site, state in rows:
             json_line({"account": name, "site": site, "state": state})
     elif rows:
-        out(table(("account", "site", "state"), rows))
+        out(table(("account", "site", "state"), [(name, site, safe_line(state)) for name, site, state in rows]))
     else:
         say(f"No account yet. Fill in an [[account]] in {loaded.path}, then run `archiver account add`.")
     return Exit.DONE
@@ -151,5 +177,7 @@ def account_remove(args: argparse.Namespace) -> int:
     loaded = config.load(config.find(args.config, os.environ))
     with wiring.opened(loaded, write=True) as archive:
         archive.vault.remove_account(args.name)
+    if args.json:
+        json_line({"account": args.name, "removed": True})
     say(f"Forgot the sign-in of {args.name}. What was captured of it stays, and is still found.")
     return Exit.DONE

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -25,9 +26,18 @@ def styled(text: str, code: str, stream: TextIO) -> str:
     return f"\x1b[{code}m{text}\x1b[0m" if has_colour(stream) else text
 
 
+_HARMLESS = "\n\t\u200c\u200d"
+"""Line breaks, and the two joiners that emoji, Persian and Hindi are written with."""
+
+
 def safe(text: str) -> str:
     """Text that a stranger wrote, without the control characters that would move a terminal's cursor."""
-    return "".join(c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf") else "\ufffd" for c in text)
+    return "".join(c if c in _HARMLESS or unicodedata.category(c) not in ("Cc", "Cf") else "\ufffd" for c in text)
+
+
+def safe_line(text: str) -> str:
+    """The same on one line, for what stands in a heading or a table."""
+    return safe(" ".join(text.split()))
 
 
 def highlighted(snippet: str, stream: TextIO) -> str:
@@ -66,11 +76,18 @@ def local(moment: datetime | None) -> str:
     return moment.astimezone().strftime("%Y-%m-%d %H:%M") if moment else "never"
 
 
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
+
+
 def width(text: str) -> int:
-    """Columns a terminal uses: CJK and emoji take two."""
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in ("W", "F") else 1 for c in text
-    )
+    """Columns a terminal uses: CJK and emoji take two, a style none."""
+    return sum(_columns(c) for c in _STYLE.sub("", text))
+
+
+def _columns(c: str) -> int:
+    if unicodedata.combining(c) or unicodedata.category(c) == "Cf":
+        return 0
+    return 2 if unicodedata.east_asian_width(c) in ("W", "F") else 1
 
 
 def clipped(text: str, columns: int) -> str:

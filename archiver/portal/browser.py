@@ -128,17 +128,21 @@ def _environment(environ: Mapping[str, str], scratch: Path) -> dict[str, str | f
     return {**{key: environ[key] for key in kept if key in environ}, "TMPDIR": str(scratch)}
 
 
-def scratch_root() -> Path:
+_LONGEST_ROOT_BYTES = 40
+"""Chromium puts a Unix socket some 65 bytes below it, and the name of one may have 107."""
+
+
+def scratch_root(environ: Mapping[str, str] = os.environ) -> Path:
     """Where profiles lie while a browser runs: memory, where the machine offers it."""
-    for candidate in (os.environ.get("XDG_RUNTIME_DIR"), "/dev/shm"):  # noqa: S108  a memory file system, on purpose
-        if candidate and os.access(candidate, os.W_OK):
+    for candidate in (environ.get("XDG_RUNTIME_DIR"), "/dev/shm"):  # noqa: S108  a memory file system, on purpose
+        if candidate and len(os.fsencode(candidate)) <= _LONGEST_ROOT_BYTES and os.access(candidate, os.W_OK):
             return Path(candidate)
     return Path(tempfile.gettempdir())
 
 
 @contextmanager
 def _scratch() -> Iterator[Path]:
-    prefix = f"archiver-browser-{os.getuid()}-"
+    prefix = f"archiver-{os.getuid()}-"
     for left in scratch_root().glob(prefix + "*"):
         pid = left.name.removeprefix(prefix).split("-")[0]
         if pid.isdigit() and not Path(f"/proc/{pid}").exists():
