@@ -19,6 +19,7 @@ from archiver import wiring
 from archiver.config import AccountConfig, Config, KeyConfig
 from archiver.errors import ArchiverError, Exit, Interrupted, UsageError
 from archiver.log import configure, get_logger
+from archiver.sync import Halt
 
 _LATE_S = 6 * 3600
 """A machine that slept through its time still runs within this; what it missed more than once runs once."""
@@ -33,7 +34,7 @@ def run(config: Config, *, verbose: int = 0) -> int:
     if config.archive.key == KeyConfig():
         raise UsageError(
             "The daemon has nobody to ask for a passphrase.",
-            hint=f"Name a `key` in [archive] of {config.path}; an archive that opens with a passphrase has no other yet.",
+            hint="Name a `key` in [archive] before `archiver init`; what a passphrase made opens with that only.",
         )
     accounts = wiring.chosen_accounts(config, ())
     configure(verbose=verbose)
@@ -50,7 +51,7 @@ def run(config: Config, *, verbose: int = 0) -> int:
     scheduler = BackgroundScheduler(timezone=schedule.timezone) if schedule.timezone else BackgroundScheduler()
     trigger = CronTrigger(**fields, timezone=scheduler.timezone)
     job = scheduler.add_job(
-        _sync_once, trigger, args=(config, stop), coalesce=True, max_instances=1, misfire_grace_time=_LATE_S
+        sync_once, trigger, args=(config, stop.halt), coalesce=True, max_instances=1, misfire_grace_time=_LATE_S
     )
     scheduler.start()
     log.info("daemon started", accounts=[account.name for account in accounts], next_run=job.next_run_time.isoformat())
@@ -101,13 +102,13 @@ def _look_at_archive(config: Config, accounts: Sequence[AccountConfig]) -> None:
             )
 
 
-def _sync_once(config: Config, stop: _Stop) -> None:
+def sync_once(config: Config, halt: Halt) -> None:
     """One scheduled run. Whatever goes wrong in it is said, and ends it alone."""
     log = get_logger()
     log.info("run begun", accounts=[account.name for account in config.accounts])
     try:
         with wiring.opened(config, write=True) as archive:
-            report = wiring.sync_accounts(config, archive, config.accounts, tell=lambda *_: None, halt=stop.halt)
+            report = wiring.sync_accounts(config, archive, config.accounts, tell=lambda *_: None, halt=halt)
     except ArchiverError as error:
         log.error("run not begun", exit=int(error.exit_code), why=error.message, next=error.hint)
         return

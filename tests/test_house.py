@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -64,6 +65,35 @@ def test_the_example_configuration_at_the_top_is_the_one_init_writes() -> None:
 
 def test_the_example_configuration_loads() -> None:
     assert config.load(ROOT / "config.example.toml").archive.path == ROOT / "archive"
+
+
+def _commands(*words: str) -> list[str]:
+    """The commands `archiver … --help` names."""
+    said = subprocess.run(
+        [Path(sys.executable).with_name("archiver"), *words, "--help"],
+        env={**os.environ, "COLUMNS": "100"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return re.findall(r"^    ([a-z][a-z-]*)\b", said, re.MULTILINE)
+
+
+def test_every_command_is_documented() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = _commands()
+    completed = re.search(r'complete -W "([^"]*)" archiver', readme)
+
+    assert len(commands) > 10
+    assert [command for command in commands if f"`archiver {command}" not in readme] == []
+    assert completed is not None
+    assert sorted(commands) == sorted(completed[1].split())
+
+
+def test_every_action_on_accounts_is_documented() -> None:
+    [row] = re.findall(r"^\| `archiver account .*$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert [action for action in _commands("account") if not re.search(rf"\b{action}\b", row)] == []
 
 
 @pytest.mark.parametrize("lock", ["requirements.txt", "requirements-dev.txt"])

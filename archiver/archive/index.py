@@ -110,6 +110,15 @@ _FULL_TEXT = (
 _BETWEEN = "\uffff"
 """A term no text and no query holds, between the parts of one column, so that no phrase is found across them."""
 
+_STAMPS = """
+SELECT t.site_thread, CASE WHEN (
+    SELECT count(*) FROM capture c WHERE c.thread = t.id AND c.seq > t.read_seq AND c.stamp = t.stamp
+) = 1 THEN '' ELSE t.stamp END
+FROM thread t WHERE t.account = ? AND t.marketplace = ? AND t.source = ?
+"""
+"""An empty stamp equals no listed one: what could not be read is captured a second time, in case the page was only
+half there. A third time would show the same again."""
+
 _WANTING = """
 SELECT t.site_thread, 'an attachment was not fetched: ' || a.name
     FROM thread t JOIN message m ON m.thread = t.id AND m.current = 1 JOIN attachment a ON a.message = m.id
@@ -463,11 +472,7 @@ class Index:
         """What of this scope need not be captured again."""
         where = tuple(_scope_columns(scope).values())
         return Known(
-            stamps=dict(
-                self.database.rows(
-                    "SELECT site_thread, stamp FROM thread WHERE account = ? AND marketplace = ? AND source = ?", where
-                )
-            ),
+            stamps=dict(self.database.rows(_STAMPS, where)),
             pages=dict(
                 self.database.rows(
                     "SELECT page, digest FROM list_page WHERE account = ? AND marketplace = ? AND source = ?", where

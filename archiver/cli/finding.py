@@ -15,10 +15,12 @@ from archiver.cli.terminal import (
     HIT_END,
     HIT_START,
     clipped,
+    flush_out,
     highlighted,
     json_line,
     local,
     out,
+    out_bytes,
     safe,
     safe_line,
     say,
@@ -90,8 +92,9 @@ def _plain(snippet: str) -> str:
 
 
 def _hit_text(hit: Hit) -> str:
-    who = f"{local(hit.sent_at)}  {hit.marketplace} {hit.source}  {'→' if hit.direction == 'out' else '←'} {hit.sender}"
-    lines = [f"{styled(safe_line(who), '1', sys.stdout)}  {styled(hit.thread, '2', sys.stdout)}"]
+    way = "→" if hit.direction == "out" else "←"
+    who = f"{local(hit.sent_at)}  {hit.marketplace} {hit.source}  {way} {safe_line(hit.sender)}"
+    lines = [f"{styled(who, '1', sys.stdout)}  {styled(hit.thread, '2', sys.stdout)}"]
     if _plain(hit.snippet) != hit.subject:  # where the subject is what was found, it is the snippet
         lines.append(f"  {clipped(safe_line(hit.subject), 100)}")
     lines.append(f"  {' '.join(highlighted(hit.snippet, sys.stdout).split())}")
@@ -99,7 +102,7 @@ def _hit_text(hit: Hit) -> str:
 
 
 def _say_how_many(hits: list[Hit], count: int, line: str) -> None:
-    sys.stdout.flush()
+    flush_out()
     if not hits:
         say(f"Nothing found for {safe_line(line)}. Try fewer words, or `archiver status` to see what is kept.")
         return
@@ -214,7 +217,7 @@ def _write_pictures(archive: Archive, thread: StoredThread, named: str) -> None:
     if named == "-":
         if len(pictures) > 1:
             raise UsageError(f"The picture comes in {len(pictures)} parts.", hint="Name a file instead of -.")
-        sys.stdout.buffer.write(pictures[0].body)
+        out_bytes(pictures[0].body)
         return
     first = Path(named)
     written = [first.with_stem(f"{first.stem}-{n}") if n > 1 else first for n in range(1, len(pictures) + 1)]

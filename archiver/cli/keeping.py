@@ -11,7 +11,7 @@ from typing import Any
 from archiver import config, wiring
 from archiver.archive.ledger import ScopeStatus
 from archiver.archive.vault import Vault
-from archiver.cli.terminal import json_line, local, out, safe_line, say, styled, table
+from archiver.cli.terminal import flush_out, json_line, local, out, safe_line, say, styled, table
 from archiver.config import Config
 from archiver.errors import Exit
 from archiver.model import Scope
@@ -42,7 +42,7 @@ def status(args: argparse.Namespace) -> int:
         say(f"{loaded.path}, {sentence}")
     if rows:
         out(table(_HEADINGS, [_cells(row) for row in rows], right=frozenset({3, 4, 8})))
-    sys.stdout.flush()
+    flush_out()
     for row in rows:
         if row["unread"]:
             say(f"{_name(row)}: {row['unread']} threads are kept and not read; `archiver show` names the key to mend.")
@@ -144,7 +144,7 @@ def verify(args: argparse.Namespace) -> int:
         for problem in report.problems:
             out(safe_line(f"{problem.file}: {problem.what}"))
         out(f"{report.captures} captures in {report.volumes} volumes looked at; {len(report.problems)} problems.")
-    sys.stdout.flush()
+    flush_out()
     if report.unfiled:
         say(f"{report.unfiled} captures are not in the index yet; the next run, or `archiver reindex`, files them.")
     if not report.good and all(problem.file == _DERIVED for problem in report.problems):

@@ -15,7 +15,7 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from archiver import __version__
-from archiver.cli.terminal import safe, say
+from archiver.cli.terminal import flush_out, safe, say
 from archiver.errors import ArchiverError, Exit
 from archiver.model import Source
 
@@ -30,24 +30,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         family, _, name = args.call.partition(":")
         command: Command = getattr(importlib.import_module(f"archiver.cli.{family}"), name)
         ended = command(args)
-        sys.stdout.flush()
+        flush_out()
         return ended
     except ArchiverError as error:
         say(f"archiver: {safe(str(error))}")
+        _give_up_output()
         return error.exit_code
     except BrokenPipeError:
         # Who read us has seen enough.
-        _close_output()
+        _give_up_output()
         return Exit.FAILED
     except KeyboardInterrupt:
         say("archiver: Interrupted. What was kept stays kept; run the command again to go on.")
         return Exit.FAILED
     except Exception as error:
-        if isinstance(error, OSError) and not _can_flush():
-            # The archive's own files never get here: whatever a disk says of them is one of our errors.
-            _close_output()
-            say(f"archiver: The output could not be written: {error.strerror}. Free space, or write it elsewhere.")
-            return Exit.FAILED
         if args.verbose:
             raise
         # No message of it: it may repeat what a stranger wrote, or a secret.
@@ -58,23 +54,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return Exit.FAILED
 
 
-def _can_flush() -> bool:
+def _give_up_output() -> None:
+    """Where standard output takes no more, the interpreter must not find that out again when it ends."""
     try:
         sys.stdout.flush()
     except OSError:
-        return False
-    return True
-
-
-def _close_output() -> None:
-    """The interpreter must not find the broken output again when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _from_now_on(args: argparse.Namespace) -> None:
     from archiver.credentials import no_core_dumps
 
     no_core_dumps()
+    # Closed by who started us (`>&-`): print() would take the other one instead.
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     if isinstance(sys.stdout, TextIOWrapper):
         # JSON is UTF-8 wherever it is written; people's text does not fail on a terminal that lacks a letter.
         sys.stdout.reconfigure(encoding="utf-8" if args.json else None, errors="backslashreplace")
@@ -82,6 +76,10 @@ def _from_now_on(args: argparse.Namespace) -> None:
         from archiver.log import configure
 
         configure(verbose=args.verbose)
+
+
+def _nowhere() -> TextIOWrapper:
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123  a device, and open as long as we are
 
 
 # --- what may be typed -----------------------------------------------------------------------------------------
@@ -99,7 +97,7 @@ def words_apart(argv: Sequence[str]) -> list[str]:
         at += 2 if argv[at] in _TAKE_A_VALUE else 1
     if at >= len(argv) or argv[at] != "search":
         return list(argv)
-    options, words = list(argv[: at + 1]), []
+    options, words = list(argv[: at + 1]), list[str]()
     rest = iter(argv[at + 1 :])
     for typed in rest:
         if typed == "--":

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from archiver import config, wiring
-from archiver.cli.terminal import json_line, local, out, safe, safe_line, say, styled, table
+from archiver.cli.terminal import flush_out, json_line, local, out, safe, safe_line, say, styled, table
 from archiver.coverage import Coverage, Verdict
 from archiver.errors import ArchiverError, Exit, Interrupted
 from archiver.model import Event, Listed, Seen, Unchanged
@@ -45,7 +45,7 @@ def sync(args: argparse.Namespace) -> int:
         json_line({"run": report.run, "exit": int(report.exit)})
     else:
         out(coverage_table(coverages))
-        sys.stdout.flush()
+        flush_out()
     _say_what_to_do(report, coverages)
     return report.exit
 
@@ -175,17 +175,14 @@ def _say_what_to_do(report: wiring.Report, coverages: Sequence[Coverage]) -> Non
     if any(coverage.unread for coverage in coverages):
         say("Some threads are kept and could not be read. Mend the key that is named in a site.toml beside the")
         say("configuration, then run `archiver reindex`: the site is not asked again.")
-    if any(coverage.verdict is Verdict.SUSPECT for coverage in coverages):
-        say(
-            "SUSPECT: what the site showed does not add up. Look at that list in your own browser before you rely on it."
-        )
+    finished = [c for outcome in report.outcomes.values() if outcome.failure is None for c in outcome.coverages]
+    if any(coverage.verdict is Verdict.SUSPECT for coverage in finished):
+        say("SUSPECT: what the site showed does not add up. Look at that list in your own browser.")
     new = sum(coverage.captured for coverage in coverages)
-    if report.exit == Exit.DONE:
-        say(
-            f"{new} thread{'s' if new != 1 else ''} captured. All that the site listed is kept."
-            if new
-            else "Nothing new: all is kept already."
-        )
+    if report.exit == Exit.DONE and new:
+        say(f"{new} thread{'s' if new != 1 else ''} captured. All that the site listed is kept.")
+    elif report.exit == Exit.DONE:
+        say("Nothing new: all is kept already.")
     elif report.exit == Exit.INCOMPLETE:
         say("Not everything could be captured; what was captured is kept. The next run tries the rest again.")
 

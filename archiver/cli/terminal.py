@@ -10,9 +10,12 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TextIO
+
+from archiver.errors import DiskFailed
 
 HIT_START, HIT_END = "\x02", "\x03"
 
@@ -56,13 +59,40 @@ def say(text: str = "") -> None:
 
 
 def out(text: str = "") -> None:
-    """The result itself."""
-    print(text, flush=False)
+    """The result itself. Raises DiskFailed where it cannot be written, BrokenPipeError where nobody reads on."""
+    with _writing():
+        print(text, flush=False)
+
+
+def out_bytes(content: bytes) -> None:
+    """A result that is no text. Raises as `out`."""
+    with _writing():
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+
+
+def flush_out() -> None:
+    """What was printed so far is out before anything else is said. Raises as `out`."""
+    with _writing():
+        sys.stdout.flush()
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise DiskFailed(
+            f"The output could not be written: {error.strerror}.", hint="Free space, or send it elsewhere."
+        ) from error
 
 
 def json_line(row: Mapping[str, Any]) -> None:
-    """One JSON object on one line of stdout."""
-    print(json.dumps(row, ensure_ascii=False, default=_as_json), flush=True)
+    """One JSON object on one line of stdout. Raises as `out`."""
+    with _writing():
+        print(json.dumps(row, ensure_ascii=False, default=_as_json), flush=True)
 
 
 def _as_json(value: object) -> str:

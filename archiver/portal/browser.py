@@ -124,8 +124,14 @@ def _start_driver(scratch: Path) -> Playwright:
 
 def _environment(environ: Mapping[str, str], scratch: Path) -> dict[str, str | float | bool]:
     """Only what a browser needs: nothing an administrator exported for another program reaches a page's process."""
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "FONTCONFIG_PATH")
-    return {**{key: environ[key] for key in kept if key in environ}, "TMPDIR": str(scratch)}
+    kept = (
+        *("PATH", "HOME", "LANG", "LC_ALL", "TZ", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR"),
+        *("XDG_DATA_HOME", "FONTCONFIG_PATH", "FONTCONFIG_FILE"),
+    )
+    # HOME stays, because fonts and the office's own certificates are below it; what a browser writes there goes to
+    # the scratch folder with everything else.
+    own = {"TMPDIR": str(scratch), "XDG_CONFIG_HOME": str(scratch), "XDG_CACHE_HOME": str(scratch)}
+    return {**{key: environ[key] for key in kept if key in environ}, **own, "GSETTINGS_BACKEND": "memory"}
 
 
 _LONGEST_ROOT_BYTES = 40

@@ -261,6 +261,10 @@ class Walk:
             if answer is None:
                 why = "the page did not fetch what it shows" if settled else "the page did not come to rest"
                 continue
+            if answer.status == 200 and awaited and "json" not in answer.headers.get("content-type", ""):
+                # A session that has ended answers so [L]; loading the page again shows the sign-in, or data.
+                why = "the site answered a page where data was expected"
+                continue
             if answer.status == 200:
                 return None
             why = f"the site answered {answer.status}"
@@ -272,7 +276,7 @@ class Walk:
     def _answer(self, awaited: Callable[[str], bool]) -> Response | None:
         """The answer the page shows. A page that asks in turn, here and there, may still be waiting for its last."""
         answer = self.recorder.answered(awaited)
-        if answer is None or answer.status != 200:
+        if answer is None or 400 <= answer.status < 500:
             try:
                 self.page.wait_for_event(
                     "response", lambda r: awaited(r.url) and r.status == 200, timeout=_LATE_ANSWER_S * 1000

@@ -485,3 +485,12 @@ def test_a_read_only_disk_can_be_searched(root: Path, key: KeyFile) -> None:
         subprocess.run(["umount", str(root)], check=True)
 
     assert actual == (capture, "退款")
+
+
+def test_what_a_capture_holds_is_told_by_name(archive: Archive) -> None:
+    capture = thread_capture("1", [Said("m1", "Guten Tag")])
+    name = archive.keep(capture)
+
+    assert archive.artifact_names(name) == tuple(artifact.name for artifact in capture.artifacts)
+    with pytest.raises(UsageError):
+        archive.artifact_names("no-such-capture")

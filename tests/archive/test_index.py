@@ -89,12 +89,12 @@ def test_what_is_known_need_not_be_captured_again(archive: Archive) -> None:
     fill(archive)
 
     assert archive.known(CASES) == Known(
-        stamps={"1": "c", "3": "1"},
+        stamps={"1": "c", "3": ""},
         pages={1: listing_digest(list_capture(1, b"[1,2]")), 2: listing_digest(list_capture(2, b"[2]"))},
         wanting={"3": "kept and not read: the subject is not where it was"},
     )
     unread = {"2": "kept and not read: the subject is not where it was"}
-    assert archive.known(BUYERS) == Known(stamps={"2": "z"}, pages={}, wanting=unread)
+    assert archive.known(BUYERS) == Known(stamps={"2": ""}, pages={}, wanting=unread)
 
 
 def test_a_thread_that_could_not_be_read_is_known_to_be_wanting(archive: Archive) -> None:
@@ -328,3 +328,13 @@ def test_an_unclear_name_is_told_with_what_was_meant(archive: Archive) -> None:
             archive.thread(named)
 
     assert thread_id(CASES, "77") in unclear.value.hint
+
+
+def test_what_could_not_be_read_is_captured_once_more_and_no_oftener(archive: Archive) -> None:
+    stamps = []
+    for days in range(3):
+        broken = thread_capture("7", [Said("a", "one")], broken=True, days=days)
+        archive.file(archive.keep(broken), read(broken))
+        stamps.append(archive.known(CASES).stamps["7"])
+
+    assert stamps == ["", "1", "1"]

@@ -194,15 +194,17 @@ def _squeezed(text: str) -> str:
 
 # --- what can be found -----------------------------------------------------------------------------------------
 
-_CJK = re.compile(r"[\u3041-\u30ff\u3400-\u9fff]+")
-_WORD = re.compile(r"[^\W\d_\u3041-\u30ff\u3400-\u9fff]+")
+_CJK = re.compile(r"[\u3041-\u30fa\u30fc-\u30ff\u3400-\u9fff]+")
+_WORD = re.compile(r"[^\W_\u3041-\u30fa\u30fc-\u30ff\u3400-\u9fff]+")
 _ORDER = re.compile(r"\d{3}-\d{7}-\d{7}")
 
 
 def _folded(text: str) -> str:
     """As a person understands "the same letters"; written apart from the archive's own folding."""
     wide = unicodedata.normalize("NFKC", text).casefold()
-    bare = "".join(c for c in unicodedata.normalize("NFD", wide) if unicodedata.category(c) != "Mn")
+    # Accents go; the marks that tell が from か stay.
+    marks = set(map(chr, range(0x0300, 0x0370)))
+    bare = "".join(c for c in unicodedata.normalize("NFD", wide) if c not in marks)
     return unicodedata.normalize("NFC", bare)
 
 
@@ -212,7 +214,7 @@ def _found(archive: Archive, query: str) -> set[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def texts(ran: Run, archive: Archive) -> dict[tuple[str, str], str]:
-    """What of each message can be found: subject, sender and body, by the truth; keyed like a hit."""
+    """What of each message can be found: subject, sender, body, names of files; keyed like a hit."""
     bodies = {(str(t.source), t.site_thread, t.site_message): t for t in ran.truth}
     return {
         (thread.id, message.id): "\n".join(
@@ -220,6 +222,7 @@ def texts(ran: Run, archive: Archive) -> dict[tuple[str, str], str]:
                 bodies[str(thread.scope.source), thread.site_thread, message.message.site_message].subject,
                 message.message.sender,
                 bodies[str(thread.scope.source), thread.site_thread, message.message.site_message].body,
+                *(file.name for file in message.message.attachments),
             )
         )
         for thread in archive.threads()
@@ -245,7 +248,7 @@ def test_every_word_is_found(archive: Archive, texts: dict[tuple[str, str], str]
     for key, text in texts.items():
         for word in _WORD.findall(_folded(text)):
             holding[word].add(key)
-    # OR is a word of the query language; a person who means the word puts it in quotes.
+    # Quoted: OR is a word of the query language, and a person who means the word puts it in quotes.
     wrong = [word for word, keys in holding.items() if not keys <= _found(archive, f'"{word}"')]
 
     assert len(holding) > 1000
