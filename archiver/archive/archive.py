@@ -358,6 +358,14 @@ def _refuse_existing(path: Path) -> None:
             raise UsageError(
                 f"There is an archive in {path} already ({name}).", hint="Use it as it is, or name another path."
             )
+    left_over = (_LOCK, _KEYRING + ".part", FOLDER)
+    strange = [p.name for p in path.glob("*") if p.name not in left_over and not p.name.startswith(_UNFINISHED)]
+    if strange:
+        # Making an archive shuts its folder to everyone else, which a shared one would not outlive.
+        raise UsageError(
+            f"{path} holds other things already ({strange[0]}).",
+            hint="Name an empty folder, or one that does not exist.",
+        )
     if any((path / FOLDER).glob("*/*.db")):
         raise UsageError(
             f"There are captures in {path} already.",

@@ -120,7 +120,7 @@ FROM thread t WHERE t.account = ? AND t.marketplace = ? AND t.source = ?
 half there. A third time would show the same again."""
 
 _WANTING = """
-SELECT t.site_thread, 'an attachment was not fetched: ' || a.name
+SELECT t.site_thread, 'an attachment was not fetched'
     FROM thread t JOIN message m ON m.thread = t.id AND m.current = 1 JOIN attachment a ON a.message = m.id
     WHERE t.account = ? AND t.marketplace = ? AND t.source = ? AND a.artifact IS NULL
 UNION ALL

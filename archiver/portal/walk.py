@@ -220,15 +220,16 @@ class Walk:
             camera.settle(self.page, self.recorder, timeout_s=sign_in.PAGE_TIMEOUT_S)
 
     def _attachments(self, seen: tuple[Artifact, ...]) -> tuple[list[Artifact], list[str]]:
+        """The files, and for each that could not be had, why. No name of one: what is missed is said in the log."""
         files: list[Artifact] = []
         lost: list[str] = []
         for link in self.reader.links(seen, self.sitemap):
             if not link.url:
-                lost.append(f"attachment {link.name}: the site names no place to fetch it from")
+                lost.append("an attachment was not fetched: the site names no place to fetch it from")
                 continue
             status, media_type, body = camera.fetch(self.page, link.url)
             if status != 200:
-                lost.append(f"attachment {link.name}: the site answered {status or 'nothing'}")
+                lost.append(f"an attachment was not fetched: the site answered {status or 'nothing'}")
             files.append(
                 Artifact(
                     f"attachment/{len(files)}",

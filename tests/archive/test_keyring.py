@@ -208,3 +208,12 @@ def test_every_purpose_has_a_key_of_its_own() -> None:
 
     assert key.derived("vault.db") == expected
     assert key.derived("vault.db") != key.derived("index.db")
+
+
+def test_an_archive_is_not_made_in_a_folder_that_others_use(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir(mode=0o755)
+    (tmp_path / "shared" / "letters.txt").write_text("somebody's")
+    with pytest.raises(UsageError, match=r"letters\.txt"):
+        Archive.create(tmp_path / "shared", [KeyFile(tmp_path / "key")])
+
+    assert (tmp_path / "shared").stat().st_mode & 0o777 == 0o755

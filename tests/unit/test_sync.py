@@ -371,7 +371,7 @@ def test_an_error_of_one_source_ends_that_source_alone(world: World, kind: type[
     outcome = world.run()
 
     assert outcome.failure is error
-    assert verdicts(outcome) == {FR_CASES: Verdict.COMPLETE, DE_CASES: Verdict.SUSPECT, DE_BUYERS: Verdict.COMPLETE}
+    assert verdicts(outcome) == {FR_CASES: Verdict.COMPLETE, DE_CASES: Verdict.PARTIAL, DE_BUYERS: Verdict.COMPLETE}
     assert of(outcome, DE_CASES).reasons[0] == "The case log is another page now."
     assert of(outcome, DE_CASES).captured == 1
 
@@ -436,7 +436,7 @@ def test_an_error_that_every_source_would_meet_ends_the_run(world: World, kind: 
     outcome = world.run()
 
     assert outcome.failure is error
-    assert verdicts(outcome) == {FR_CASES: Verdict.FAILED, DE_CASES: Verdict.COMPLETE, DE_BUYERS: Verdict.SUSPECT}
+    assert verdicts(outcome) == {FR_CASES: Verdict.FAILED, DE_CASES: Verdict.COMPLETE, DE_BUYERS: Verdict.PARTIAL}
     assert of(outcome, FR_CASES).reasons[0] == of(outcome, DE_BUYERS).reasons[0] == "It broke."
     assert world.diary.lines[-1] == "leave"
 
@@ -503,7 +503,7 @@ def test_a_run_stops_between_two_events_with_the_code_of_who_stopped_it(
     assert outcome.failure.exit_code is kind.exit_code
     assert [capture.site_thread for capture in world.shelf.kept] == ["", "1"]
     assert world.shelf.filed["capture-2"] is not None
-    assert verdicts(outcome) == {FR_CASES: Verdict.FAILED, DE_CASES: Verdict.SUSPECT, DE_BUYERS: Verdict.FAILED}
+    assert verdicts(outcome) == {FR_CASES: Verdict.FAILED, DE_CASES: Verdict.PARTIAL, DE_BUYERS: Verdict.FAILED}
     assert {coverage.reasons[0] for coverage in outcome.coverages} == {"Stopped."}
     assert world.diary.lines[-2:] == ["walked DE cases", "leave"]
 
