@@ -17,14 +17,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
 
 from archiver import config
 from archiver.archive.archive import Archive
 from archiver.credentials import unlock
 from archiver.demo.seller import Seller, make_seller
 from archiver.demo.stand_in import StandIn
-from archiver.portal import browser as browsers
 
 NOW = datetime(2026, 11, 1, 9, tzinfo=UTC)
 ACCOUNT = "morgenstern"
@@ -137,13 +135,6 @@ class Office:
         """The archive, to read; the caller closes it."""
         loaded = config.load(self.config)
         return Archive.open(loaded.archive.path, unlock(loaded.archive.key), write=False)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """The one browser of the tests that look at single pages."""
-    with browsers.running(browsers.find(None)) as running:
-        yield running
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from archiver.demo.seller import Seller, TruthMessage
 from archiver.demo.stand_in import StandIn
@@ -15,10 +15,6 @@ from archiver.demo.totp import code_at
 from tests.demo.conftest import NOW
 
 pytestmark = pytest.mark.browser
-FLAGS = [
-    "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -28,27 +24,26 @@ def running(seller: Seller) -> Iterator[StandIn]:
 
 
 @pytest.fixture(scope="module")
-def page(running: StandIn, seller: Seller) -> Iterator[Page]:
+def page(browser: Browser, running: StandIn, seller: Seller) -> Iterator[Page]:
     """A page that a person signed in to, with Germany chosen; no write may have been sent when all is done."""
-    with sync_playwright() as tool:
-        browser = tool.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-        page = browser.new_page(viewport={"width": 1600, "height": 1000})
-        page.goto(running.origin + "/cu/case-lobby")
-        expect(page.locator("#auth-cookie-warning-message")).to_be_hidden()
-        page.locator("form[name=signIn] #ap_email").fill(seller.email)
-        page.locator("form[name=signIn] input[type=submit]").click()
-        page.locator("#ap_password").fill(seller.password)
-        page.locator("#signInSubmit").click()
-        page.locator("#auth-mfa-otpcode").fill(code_at(seller.totp_secret, time.time()))
-        page.locator("input#auth-signin-button").click()
-        confirm = page.locator('kat-button[data-test="confirm-selection"] button')
-        page.locator("button.full-page-account-switcher-account-details", has_text=seller.label).click()
-        expect(confirm).to_be_disabled()
-        page.locator("button.full-page-account-switcher-account-details", has_text="Germany").click()
-        confirm.click()
-        page.wait_for_url("**/cu/case-lobby")
-        yield page
-        browser.close()
+    context = browser.new_context(viewport={"width": 1600, "height": 1000})
+    page = context.new_page()
+    page.goto(running.origin + "/cu/case-lobby")
+    expect(page.locator("#auth-cookie-warning-message")).to_be_hidden()
+    page.locator("form[name=signIn] #ap_email").fill(seller.email)
+    page.locator("form[name=signIn] input[type=submit]").click()
+    page.locator("#ap_password").fill(seller.password)
+    page.locator("#signInSubmit").click()
+    page.locator("#auth-mfa-otpcode").fill(code_at(seller.totp_secret, time.time()))
+    page.locator("input#auth-signin-button").click()
+    confirm = page.locator('kat-button[data-test="confirm-selection"] button')
+    page.locator("button.full-page-account-switcher-account-details", has_text=seller.label).click()
+    expect(confirm).to_be_disabled()
+    page.locator("button.full-page-account-switcher-account-details", has_text="Germany").click()
+    confirm.click()
+    page.wait_for_url("**/cu/case-lobby")
+    yield page
+    context.close()
     assert running.counters.writes == 0
     assert running.counters.forbidden_gets == 0
 
