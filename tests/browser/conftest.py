@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+import archiver
 from archiver import config
 from archiver.archive.archive import Archive
 from archiver.credentials import unlock
@@ -53,6 +54,7 @@ class Office:
             (self.folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         self.environ = {
             "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(Path(archiver.__file__).parents[1]),  # the tree these tests look at, wherever it lies
             "LANG": "C.UTF-8",
             "HOME": str(self.folder / "home"),
             "TMPDIR": str(self.folder / "tmp"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import archiver
 from archiver import config, wiring
 from archiver.archive.archive import Archive
 from archiver.archive.keyring import KeyFile, make_key_file
@@ -53,7 +54,13 @@ class Desk:
         return subprocess.run(
             [str(PROGRAM), *words],
             cwd=self.folder,
-            env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(self.folder), "TZ": "UTC"},
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(Path(archiver.__file__).parents[1]),  # the tree these tests look at
+                "LANG": "C.UTF-8",
+                "HOME": str(self.folder),
+                "TZ": "UTC",
+            },
             input=typed or "",
             capture_output=True,
             text=True,
