@@ -40,6 +40,7 @@ _YEAR = 365 * 24 * 3600  # seconds; the cookies' life [L]
 _STORE_COOKIE = "mselc"  # the site's is __Host-mselc [L]; that prefix demands TLS, which loopback has not
 _SIGN_IN_PATHS = ("/ap/signin", "/ax/claim")
 _AUTH_COOKIE = "at-acbuk"
+_DEVICE_COOKIE = "sst-acbuk"  # what Amazon calls it is not known [R]
 _SWITCHER = "/account-switcher/default/merchantMarketplace"
 
 # Background POSTs of every page [L]: they change nothing a seller would miss.
@@ -119,6 +120,7 @@ class StandIn:
         window_days: int = 90,
         sign_in: Literal["classic", "unified"] = "classic",
         moods: Moods = (),
+        remembers_device: bool = False,
     ) -> None:
         if now.tzinfo is None:
             raise ValueError("now must be aware")
@@ -133,6 +135,9 @@ class StandIn:
         self._log: list[tuple[str, str, int]] = []
         self._sessions: dict[str, _Session] = {}
         self._verifier = Verifier(seller.totp_secret)
+        # "Don't require OTP on this browser" [H]: a browser that once gave a code is known by a cookie of its own.
+        self._remembers_device = remembers_device
+        self._device = secrets.token_urlsafe(40)
         self._case_files: dict[str, File] = {f.file_id: f for c in seller.cases for m in c.contacts for f in m.files}
         self._buyer_files: dict[str, File] = {
             f.file_id: f for t in seller.threads for m in t.artifacts for f in m.files
@@ -418,6 +423,8 @@ class StandIn:
                 str(form["password"]).encode(), self.seller.password.encode()
             )
             session.password_ok = right
+            if right and self._remembers_device and request.cookies.get(_DEVICE_COOKIE) == self._device:
+                return self._signed_in_now(session)
             return _html(pages.code_page(fields) if right else pages.password_page(fields, session.email, refused=True))
         if not session.password_ok:
             return self._open_sign_in(request, session.return_to)
@@ -425,8 +432,13 @@ class StandIn:
             right = self._verifier.accepts(str(form.get("otpCode", "")))
         if not right:
             return _html(pages.code_page(fields, refused=True))
+        return self._signed_in_now(session)
+
+    def _signed_in_now(self, session: _Session) -> web.StreamResponse:
         session.auth, session.flow = secrets.token_urlsafe(40), secrets.token_urlsafe(24)
         response = _redirect(session.return_to)
+        if self._remembers_device:
+            _bake(response, _DEVICE_COOKIE, self._device)
         _bake(response, _AUTH_COOKIE, session.auth)
         for name in ("x-acbuk", "sess-at-acbuk", "session-token"):
             _bake(response, name, secrets.token_urlsafe(40))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from playwright.sync_api import CDPSession, Frame, Page, Request, Response, ViewportSize
@@ -208,20 +209,31 @@ def _tiles(page: Page) -> list[Artifact]:
 _FETCH = """async ([url, mostBytes]) => {
     const answer = await fetch(url, {credentials: 'same-origin', redirect: 'follow'});
     const bytes = new Uint8Array(await answer.arrayBuffer());
-    if (bytes.length > mostBytes) return {status: 413, type: '', body: ''};
+    if (bytes.length > mostBytes) return {status: 413, type: '', body: '', path: ''};
     let text = '';
     for (let i = 0; i < bytes.length; i += 32768) text += String.fromCharCode(...bytes.subarray(i, i + 32768));
-    return {status: answer.status, type: answer.headers.get('content-type') || '', body: btoa(text)};
+    const type = answer.headers.get('content-type') || '';
+    return {status: answer.status, type, body: btoa(text), path: new URL(answer.url).pathname};
 }"""
 
 _MOST_ATTACHMENT_BYTES = 64 * 1024 * 1024
 """Amazon limits attachments to 10 MB [A]; beyond this it is something else."""
 
 
-def fetch(page: Page, url: str) -> tuple[int, str, bytes]:
-    """GET a path of the page's own site, in memory: (status, media type, body). Status 0: the request failed."""
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a GET came to. `status` 0: it failed. `path` is where redirects led."""
+
+    status: int
+    media_type: str = ""
+    body: bytes = b""
+    path: str = ""
+
+
+def fetch(page: Page, url: str) -> Fetched:
+    """GET a path of the page's own site, in memory."""
     try:
         answer: dict[str, Any] = page.evaluate(_FETCH, [url, _MOST_ATTACHMENT_BYTES])
     except PlaywrightError:
-        return 0, "", b""
-    return int(answer["status"]), str(answer["type"]), base64.b64decode(answer["body"])
+        return Fetched(0)
+    return Fetched(answer["status"], answer["type"], base64.b64decode(answer["body"]), answer["path"])

@@ -18,17 +18,26 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Page
 from playwright.sync_api import Error as PlaywrightError
 
-from archiver.errors import BrowserFailed, PageUnknown, SiteUnreachable, WrongIdentity
+from archiver.errors import ArchiverError, BrowserFailed, Exit, PageUnknown, SiteUnreachable, WrongIdentity
 from archiver.model import Capture, Event, Identified, Kind, Known, Scope
 from archiver.portal import browser as browsers
 from archiver.portal import camera, sign_in
 from archiver.portal.camera import Recorder
 from archiver.portal.guard import Guard, Rules
 from archiver.portal.sign_in import Secrets
-from archiver.portal.walk import Walk
+from archiver.portal.walk import SIGNED_OUT, Walk
 from archiver.signin import Screen
 from archiver.site.sitemap import SiteMap, trusted_origins
 from archiver.site.sources import READERS
+
+_MOST_RENEWALS = 12
+"""Sessions hold for weeks [L]. One that ends a dozen times in a run is fought over, and each renewal is a sign-in."""
+
+
+class SessionEnded(ArchiverError):
+    """The site keeps signing the archiver out. The next run signs in and goes on from there."""
+
+    exit_code = Exit.INCOMPLETE
 
 
 class Memory(sign_in.Memory, Protocol):
@@ -104,6 +113,8 @@ class Portal:
     session: CDPSession
     recorder: Recorder
     guard: Guard
+    chosen: str = ""
+    renewals: int = 0
 
     # --- the way in --------------------------------------------------------------------------------------------
 
@@ -130,6 +141,29 @@ class Portal:
         finally:
             self.guard.signing_in = False
         self.keep_session()
+
+    def renew(self) -> None:
+        """After the session ended on the way: sign in again, and choose the same marketplace.
+
+        Raises what `sign_in` and `choose` raise; SessionEnded when it keeps ending.
+        """
+        self._sign_in_again()
+        if self.chosen:
+            self.choose(self.chosen)
+
+    def _sign_in_again(self) -> None:
+        self.renewals += 1
+        if self.renewals > _MOST_RENEWALS:
+            raise SessionEnded(
+                f"The site ended the session {self.renewals} times in one run.",
+                hint="Nothing to do: the next run signs in again and goes on from there. If it goes on so, see who "
+                "else uses this sign-in.",
+            )
+        self.sign_in()
+
+    def _signed_out(self) -> bool:
+        self._load(self.door.site + self.door.sitemap.home)
+        return sign_in.showing(self.page, self.door.sitemap) in SIGNED_OUT
 
     def keep_session(self) -> None:
         """Cookies and storage, from memory straight to the vault."""
@@ -174,8 +208,17 @@ class Portal:
 
     def choose(self, marketplace: str) -> None:
         """Select a marketplace in the account switcher, as a person does. Raises WrongIdentity, PageUnknown."""
-        if self.identify(marketplace).proven:
-            return
+        self.chosen = marketplace
+        while not self.identify(marketplace).proven:
+            try:
+                self._choose(marketplace)
+                return
+            except PageUnknown:
+                if not self._signed_out():
+                    raise
+                self._sign_in_again()
+
+    def _choose(self, marketplace: str) -> None:
         switcher = self.door.sitemap.switcher
         self._load(self.door.site + self.door.sitemap.switcher_path)
         row = self._account_row()
@@ -207,6 +250,8 @@ class Portal:
         switcher = self.door.sitemap.switcher
         rows = self.page.locator(switcher.row)
         try:
+            if sign_in.showing(self.page, self.door.sitemap) in SIGNED_OUT:
+                raise PageUnknown("The site shows its sign-in.", hint="Nothing to do: it is signed in again.")
             rows.first.wait_for(timeout=sign_in.PAGE_TIMEOUT_S * 1000)
         except PlaywrightError as error:
             raise PageUnknown(
@@ -231,12 +276,15 @@ class Portal:
     def identify(self, marketplace: str) -> Identified:
         """Ask the site which account and marketplace it shows. The header is the truth, not the host name [C]."""
         sitemap = self.door.sitemap
-        status, media_type, body = camera.fetch(self.page, sitemap.identity_path)
+        fetched = camera.fetch(self.page, sitemap.identity_path)
+        if "json" not in fetched.media_type and self._signed_out():
+            self._sign_in_again()
+            fetched = camera.fetch(self.page, sitemap.identity_path)
         wanted = sitemap.marketplace_id(marketplace)
         try:
-            if status != 200 or "json" not in media_type:
-                raise ValueError(f"the site answered {status or 'nothing'} ({media_type or 'no type'})")
-            tree = json.loads(body)
+            if fetched.status != 200 or "json" not in fetched.media_type:
+                raise ValueError(f"the site answered {fetched.status or 'nothing'} ({fetched.media_type or 'no type'})")
+            tree = json.loads(fetched.body)
             label = str(tree["globalAccount"]["label"])
             shown = str(tree["regionalAccount"]["ids"]["mons_sel_mkid"]).rpartition(".")[2]
         except (ValueError, KeyError, TypeError) as error:
@@ -265,6 +313,7 @@ class Portal:
             scope=scope,
             run=self.door.run,
             pace_s=self.door.pace_s,
+            renew=self.renew,
             full=self.door.full,
         ).events(known)
 

@@ -17,7 +17,7 @@ from playwright.sync_api import CDPSession, Locator, Page, Response
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
-from archiver.errors import ArchiverError, BrowserFailed, Exit
+from archiver.errors import BrowserFailed
 from archiver.model import (
     Artifact,
     Capture,
@@ -46,17 +46,20 @@ _BACK_OFF_S = 2.0
 _LATE_ANSWER_S = 5.0
 
 
-class SessionEnded(ArchiverError):
-    """The site shows its sign-in in the middle of a walk. The next run signs in and goes on from there."""
+class SignedOut(Exception):
+    """The site shows its sign-in in the middle of the work. Caught where the work can be begun again."""
 
-    exit_code = Exit.INCOMPLETE
+
+class _Busy(Exception):
+    """The site asked to come back later, and that time has passed: the list is to be opened again."""
 
 
 @dataclass(slots=True)
 class Walk:
     """One walk over one source in one marketplace.
 
-    `pace_s` is the least time between two page loads. `full` looks into unchanged threads as well.
+    `pace_s` is the least time between two page loads. `full` looks into unchanged threads as well. `renew` signs in
+    again, into the same marketplace, or raises.
     """
 
     page: Page
@@ -69,11 +72,16 @@ class Walk:
     scope: Scope
     run: str
     pace_s: float
+    renew: Callable[[], None]
     full: bool = False
     _last_visit_s: float = float("-inf")
 
     def events(self, known: Known) -> Iterator[Event]:
-        """The whole walk; ends with exactly one `Ended`, unless the browser or the session fails on the way."""
+        """The whole walk; ends with exactly one `Ended`, unless the browser or the sign-in fails on the way.
+
+        A session that ends on the way is renewed, and the same page or thread is looked at again. Nothing is told of a
+        page or thread before it is whole.
+        """
         refs: dict[str, Ref] = {}
         ended = Ended(reached_end=False, why="the list was not read")
         for event in self._list_pages(known):
@@ -90,12 +98,34 @@ class Walk:
             else:
                 wanted.append(ref)
         for ref in sorted(wanted, key=_deadline):
-            yield from self._thread(ref)
+            yield from self._whole_thread(ref)
         yield ended
 
     # --- the list ----------------------------------------------------------------------------------------------
 
     def _list_pages(self, known: Known) -> Iterator[Event]:
+        """Page by page to the end. Where it has to be opened again, pages that were told are passed over."""
+        told = 0
+        busy = 0
+        while True:
+            try:
+                for number, event in self._pages(known):
+                    if number > told:
+                        yield event
+                    if isinstance(event, Listed):
+                        told = max(told, number)
+                return
+            except SignedOut:
+                self.renew()
+            except _Busy:
+                busy += 1
+                if busy == _RETRIES:
+                    yield Missed(None, "the site asked to come back later, again and again")
+                    yield Ended(reached_end=False, why="the site is too busy")
+                    return
+
+    def _pages(self, known: Known) -> Iterator[tuple[int, Event]]:
+        """The events of one way through the list, each with the number of its page; what ends it is of no page told."""
         failure = self._open_list()
         number = 1
         while failure is None and number <= _MOST_PAGES:
@@ -106,24 +136,22 @@ class Walk:
                 failure = f"page {number} of the list could not be kept: {self._first_line(error)}"
                 break
             if known.pages.get(number) != listing_digest(capture):
-                yield Seen(capture)
+                yield number, Seen(capture)
             listing = self.reader.listing(capture, self.sitemap)
             if isinstance(listing, Unread):
                 failure = f"page {number} of the list could not be read: {listing.why} (mend {listing.key})"
                 break
-            yield Listed(listing, number)
+            yield number, Listed(listing, number)
+            number += 1
             if control is None:
                 # The pager shows no way on. Where the answer itself names more, the pager is not believed.
-                yield Ended(
-                    reached_end=listing.last is not False,
-                    why="" if listing.last is not False else "the answer names more pages, the pager shows none",
-                )
+                why = "" if listing.last is not False else "the answer names more pages, the pager shows none"
+                yield number, Ended(reached_end=not why, why=why)
                 return
-            number += 1
             failure = self._act(control)
         failure = failure or f"the list did not end after {_MOST_PAGES} pages"
-        yield Missed(None, failure)
-        yield Ended(reached_end=False, why=failure)
+        yield _MOST_PAGES + 1, Missed(None, failure)
+        yield _MOST_PAGES + 1, Ended(reached_end=False, why=failure)
 
     def _list_capture(self, known: Known, number: int) -> Capture:
         """This page of the list; with its picture where the archive does not have it as it is."""
@@ -158,11 +186,17 @@ class Walk:
         try:
             with self.page.expect_response(
                 lambda response: self._is_list_answer(response.url), timeout=sign_in.PAGE_TIMEOUT_S * 1000
-            ):
+            ) as answering:
                 control.click(timeout=sign_in.PAGE_TIMEOUT_S * 1000)
+            answer = answering.value
             camera.settle(self.page, self.recorder, timeout_s=sign_in.PAGE_TIMEOUT_S)
         except PlaywrightError as error:
             return f"the list did not answer: {self._first_line(error)}"
+        if _is_busy(answer):
+            self.page.wait_for_timeout(_back_off_s(answer, 0) * 1000)  # what the site asked for
+            raise _Busy
+        if answer.status == 200 and not _has_data(answer):
+            return self._visit(self.site + self.map.list, None) or "the list answered a page where data was expected"
         return None
 
     def _is_list_answer(self, url: str) -> bool:
@@ -176,6 +210,14 @@ class Walk:
         return self.recorder.artifacts(self._is_list_answer)
 
     # --- a thread ----------------------------------------------------------------------------------------------
+
+    def _whole_thread(self, ref: Ref) -> list[Event]:
+        """What there is to tell of one thread, once nothing of it was cut off by a session that ended."""
+        while True:
+            try:
+                return list(self._thread(ref))
+            except SignedOut:
+                self.renew()
 
     def _thread(self, ref: Ref) -> Iterator[Event]:
         path = self.map.thread.replace("{id}", quote(ref.site_thread, safe=""))
@@ -227,17 +269,19 @@ class Walk:
             if not link.url:
                 lost.append("an attachment was not fetched: the site names no place to fetch it from")
                 continue
-            status, media_type, body = camera.fetch(self.page, link.url)
-            if status != 200:
-                lost.append(f"an attachment was not fetched: the site answered {status or 'nothing'}")
+            fetched = camera.fetch(self.page, link.url)
+            if fetched.path in self.sitemap.guard.sign_in_posts:
+                raise SignedOut
+            if fetched.status != 200:
+                lost.append(f"an attachment was not fetched: the site answered {fetched.status or 'nothing'}")
             files.append(
                 Artifact(
                     f"attachment/{len(files)}",
-                    media_type or link.media_type,
-                    body,
+                    fetched.media_type or link.media_type,
+                    fetched.body,
                     url=link.url,
                     title=link.name,
-                    status=status,
+                    status=fetched.status,
                 )
             )
         return files, lost
@@ -245,7 +289,7 @@ class Walk:
     # --- moving about ------------------------------------------------------------------------------------------
 
     def _visit(self, url: str, awaited: Callable[[str], bool] | None) -> str | None:
-        """Load a page and let it settle. What went wrong, or None. Raises SessionEnded, BrowserFailed."""
+        """Load a page and let it settle. What went wrong, or None. Raises SignedOut, BrowserFailed."""
         why = ""
         for attempt in range(_RETRIES):
             self._keep_pace()
@@ -254,7 +298,8 @@ class Walk:
                 camera.reset_window(self.page)
                 response = self.page.goto(url, wait_until="domcontentloaded", timeout=sign_in.PAGE_TIMEOUT_S * 1000)
                 settled = camera.settle(self.page, self.recorder, timeout_s=sign_in.PAGE_TIMEOUT_S)
-                self._fail_if_signed_out()
+                if sign_in.showing(self.page, self.sitemap) in SIGNED_OUT:
+                    raise SignedOut
                 answer = self._answer(awaited) if awaited else response
             except PlaywrightError as error:
                 why = f"the page did not load: {self._first_line(error)}"
@@ -262,14 +307,14 @@ class Walk:
             if answer is None:
                 why = "the page did not fetch what it shows" if settled else "the page did not come to rest"
                 continue
-            if answer.status == 200 and awaited and "json" not in answer.headers.get("content-type", ""):
+            if answer.status == 200 and awaited and not _has_data(answer):
                 # A session that has ended answers so [L]; loading the page again shows the sign-in, or data.
                 why = "the site answered a page where data was expected"
                 continue
             if answer.status == 200:
                 return None
             why = f"the site answered {answer.status}"
-            if answer.status != 429 and answer.status < 500:
+            if not _is_busy(answer):
                 return why
             self.page.wait_for_timeout(_back_off_s(answer, attempt) * 1000)
         return why
@@ -292,14 +337,6 @@ class Walk:
         if wait_s > 0:
             self.page.wait_for_timeout(wait_s * 1000)
         self._last_visit_s = time.monotonic()
-
-    def _fail_if_signed_out(self) -> None:
-        screen = sign_in.showing(self.page, self.sitemap)
-        if screen in _SIGNED_OUT:
-            raise SessionEnded(
-                f"The site signed the archiver out in the middle of {self.scope.source}.",
-                hint="Nothing to do: the next run signs in again and goes on from there.",
-            )
 
     def _first_line(self, error: PlaywrightError) -> str:
         """What Playwright says, in a line. Raises BrowserFailed where it says that there is no page any more."""
@@ -328,7 +365,7 @@ class Walk:
 
 _TRANSIENT = frozenset({0, 408, 429})
 
-_SIGNED_OUT = frozenset({Screen.EMAIL, Screen.PASSWORD, Screen.MFA_OTP})
+SIGNED_OUT = frozenset({Screen.EMAIL, Screen.PASSWORD, Screen.MFA_OTP})
 
 # Not switched off: neither by itself nor by what it stands in, a list item or the host of a shadow root.
 _IS_ON = """element => {
@@ -341,6 +378,14 @@ _IS_ON = """element => {
 def _deadline(ref: Ref) -> tuple[bool, datetime | None, str]:
     """Oldest activity first: it leaves the window first. Threads without a time come before all others."""
     return (ref.active_at is not None, ref.active_at, ref.site_thread)
+
+
+def _has_data(answer: Response) -> bool:
+    return "json" in answer.headers.get("content-type", "")
+
+
+def _is_busy(answer: Response) -> bool:
+    return answer.status == 429 or answer.status >= 500
 
 
 def _back_off_s(answer: Response, attempt: int) -> float:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pytest
 from aiohttp import web
@@ -171,14 +172,53 @@ def test_another_account_than_the_configured_one_is_not_read(office: Office) -> 
     assert office.site.counters.case_searches == 0
 
 
-def test_a_session_that_ends_on_the_way_costs_nothing_but_time(office: Office) -> None:
-    process = office.start("sync")
-    while office.site.counters.case_searches == 0 and process.poll() is None:
-        continue
-    office.site.expire_sessions()
-    _, err = process.communicate(timeout=120)
-    healed = office.run("sync")
+class Forgets:
+    """A mood: at these visits of a signed-in browser, counted over all stages but scripts, everyone is signed out."""
 
-    assert process.returncode in (0, 4), err
-    assert "Traceback" not in err
-    assert healed.returncode == 0, healed.stderr
+    name = "forgets"
+
+    def __init__(self, moments: Collection[int]) -> None:
+        self.moments = set(moments)
+        self.visits = 0
+        self.site: StandIn | None = None
+
+    async def answer(self, visit: Visit) -> web.StreamResponse | None:
+        if visit.signed_in and visit.stage not in ("static", "noise"):
+            self.visits += 1
+            if self.visits in self.moments and self.site is not None:
+                self.site.expire_sessions()
+        return None
+
+
+def test_a_session_that_dies_ten_times_costs_no_message(open_office: Opener, small_seller: Seller) -> None:
+    moments = random.Random(11).sample(range(20, 400), 10)
+    mood = Forgets(moments)
+    with StandIn(small_seller, now=NOW, moods=(mood,), remembers_device=True) as site:
+        mood.site = site
+        office = open_office(site)
+        ended = office.run("--json", "sync")
+        truth = {(t.site_thread, t.site_message): t.body for t in site.truth()}
+        counters = site.counters
+    with office.opened() as archive:
+        kept = {(t.site_thread, m.message.site_message): m.message.body for t in archive.threads() for m in t.messages}
+        captures = [archive.read_capture(info.id) for thread in archive.threads() for info in thread.captures]
+        pages = [artifact.body for capture in captures for artifact in (*capture.named("json"), *capture.named("dom"))]
+
+    assert ended.returncode == 0, ended.stderr
+    assert set(_states(ended.stdout).values()) == {"COMPLETE"}
+    assert kept == truth
+    # One sign-in at the start, and one for each death that came while there was still something to read.
+    assert counters.password_submissions == 1 + sum(moment <= mood.visits for moment in moments) > 8
+    assert [page for page in pages if b"ap_password" in page or b"ap_email" in page] == []
+
+
+def test_a_session_that_will_not_hold_is_not_fought_for(open_office: Opener, small_seller: Seller) -> None:
+    mood = Forgets(range(10, 5000, 10))
+    with StandIn(small_seller, now=NOW, moods=(mood,), remembers_device=True) as site:
+        mood.site = site
+        ended = open_office(site).run("sync")
+        submissions = site.counters.password_submissions
+
+    assert ended.returncode == 4
+    assert "the next run signs in again" in ended.stderr
+    assert submissions < 15
