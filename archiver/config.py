@@ -65,7 +65,10 @@ class ScheduleConfig:
 
 @dataclass(frozen=True, slots=True)
 class AccountConfig:
-    """One sign-in. `site` is an origin without a slash at its end; `label` is the account in the site's switcher."""
+    """One sign-in. `site` is an origin without a slash at its end; `label` is the account in the site's switcher.
+
+    `requests` are the most requests in a `minute`, an `hour` and a `day`, as far as the file names them.
+    """
 
     name: str
     site: str
@@ -73,6 +76,7 @@ class AccountConfig:
     sources: tuple[Source, ...] = tuple(Source)
     label: str = ""
     retention_days: int = 90
+    requests: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +298,7 @@ _ELSEWHERE = "`archiver account add` keeps it in the encrypted archive"
 def _account(table: _Table) -> AccountConfig | None:
     table.allow(
         "name", "site", "marketplaces", "sources", "label", "retention_days", "egress_ip", "proxy",
+        "requests",
         elsewhere={"email": _ELSEWHERE, "login": _ELSEWHERE, "user": _ELSEWHERE, "username": _ELSEWHERE},
     )  # fmt: skip
     name = table.required("name", table.text)
@@ -316,6 +321,10 @@ def _account(table: _Table) -> AccountConfig | None:
         table.problem("proxy", "cannot be kept by this version: it would connect directly. "
                       "Remove the line, or wait for the version that can")  # fmt: skip
     label = table.text("label")
+    requests = table.table("requests", like="{ minute = 600, hour = 12000, day = 100000 }")
+    spans = ("minute", "hour", "day")
+    requests.allow(*spans)
+    limits = {span: requests.number(span, at_least=1) for span in spans}
     if name is None or origin is None or marketplaces is None:
         return None
     return AccountConfig(
@@ -325,6 +334,7 @@ def _account(table: _Table) -> AccountConfig | None:
         sources=tuple(Source(s) for s in sources if s in tuple(Source)) if sources is not None else tuple(Source),
         label=label or "",
         retention_days=90 if retention_days is None else retention_days,
+        requests=tuple((span, limit) for span, limit in limits.items() if limit is not None),
     )
 
 

@@ -28,6 +28,7 @@ from archiver.signin import Credential
 from archiver.sync import Halt, Outcome, Tell, sync
 
 if TYPE_CHECKING:
+    from archiver.portal.pace import Budget
     from archiver.site.sitemap import SiteMap
 
 _MOST_UNANSWERED = 3
@@ -126,6 +127,12 @@ class VaultMemory:
     def code_step_used(self, step: int) -> None:
         self.archive.vault.put_totp_step(self.account, step)
 
+    def count_requests(self, number: int) -> None:
+        self.archive.vault.count_requests(self.account, number)
+
+    def requests_of_last_hours(self, hours: int) -> int:
+        return self.archive.vault.requests_of_last_hours(self.account, hours)
+
     def session(self) -> bytes | None:
         return self.archive.vault.session(self.account)
 
@@ -150,6 +157,7 @@ class Report:
     run: str
     outcomes: dict[str, Outcome]
     traffic: dict[str, dict[str, Any]] = field(default_factory=dict)
+    requests: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def exit(self) -> Exit:
@@ -218,7 +226,8 @@ def sync_accounts(
         asked = partial(_halted, archive, account.name, halt)
         door = _Door(config, archive, account, report, asked, full=full)
         report.outcomes[account.name] = sync(scopes, door, archive, reader(config), tell, asked)
-    archive.enter(_run_record(report, started_at, datetime.now(UTC)))
+    requests = "\n".join(json.dumps(request, ensure_ascii=False) for request in report.requests)
+    archive.enter(_run_record(report, started_at, datetime.now(UTC)), requests.encode())
     return report
 
 
@@ -275,7 +284,9 @@ class _Door:
             executable=browser.find(self.config.browser.executable),
             run=self.report.run,
             keep=self._keep,
+            halt=self.halt,
             pace_s=0.0 if is_loopback(self.account.site) else _REAL_SITE_PACE_S,
+            budget=self._budget(),
             label=self.account.label,
             full=self.full,
             headed=self.headed,
@@ -285,6 +296,15 @@ class _Door:
                 yield portal
             finally:
                 self.report.traffic[self.account.name] = portal.traffic()
+                self.report.requests.extend({"account": self.account.name, **sent} for sent in portal.requests())
+
+    def _budget(self) -> Budget | None:
+        from archiver.portal.pace import Budget
+
+        asked = self.account.requests
+        if not asked and is_loopback(self.account.site):
+            return None
+        return Budget(**{"minute": 600, "hour": 12_000, "day": 100_000, **dict(asked)})
 
     def _keep(self, capture: Capture) -> None:
         self.archive.file(self.archive.keep(capture), None)

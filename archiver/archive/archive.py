@@ -128,6 +128,7 @@ class Archive:
         if not (self.path / _VAULT).is_file():
             raise damaged(self.path / _VAULT, "it is missing")
         make_directory(self.path / FOLDER)
+        self.vault.complete()
         self._chain().settle_head()
         # A damaged index stops nobody from capturing: `file_unfiled` computes it again.
         with suppress(IndexDamaged):
@@ -288,15 +289,19 @@ class Archive:
             for suffix in ("-wal", "-shm", ""):
                 (self.path / (INDEX + suffix)).unlink(missing_ok=True)
 
-    def enter(self, record: bytes) -> None:
-        """Keep the record of a run (JSON, see `ledger`) in the chain, and file it."""
+    def enter(self, record: bytes, requests: bytes = b"") -> None:
+        """Keep the record of a run (JSON, see `ledger`) in the chain, and file it; with it, every request it sent, as
+        JSON lines."""
         said = json.loads(record)
         capture = Capture(
             scope=Scope(""),
             kind=Kind.RUN,
             taken_at=datetime.now(UTC),
             url="",
-            artifacts=(Artifact("json/0", "application/json", record),),
+            artifacts=(
+                Artifact("json/0", "application/json", record),
+                *((Artifact("requests", "application/x-ndjson", requests),) if requests else ()),
+            ),
             run=said["run"],
         )
         self.file(self.keep(capture), None)

@@ -27,6 +27,9 @@ _SCHEMA = (
     "credential TEXT NOT NULL, at TEXT NOT NULL, outcome TEXT NOT NULL DEFAULT '', why TEXT NOT NULL DEFAULT '')",
     "CREATE INDEX IF NOT EXISTS attempt_of_account ON attempt (account, credential)",
     "CREATE TABLE IF NOT EXISTS totp_step (account TEXT PRIMARY KEY, step INTEGER NOT NULL)",
+    # `hour` counts from 1970.
+    "CREATE TABLE IF NOT EXISTS request_count (account TEXT NOT NULL, hour INTEGER NOT NULL, number INTEGER NOT NULL, "
+    "PRIMARY KEY (account, hour)) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS access_stop (account TEXT PRIMARY KEY, reason TEXT NOT NULL, at TEXT NOT NULL)",
 )
 
@@ -81,6 +84,12 @@ class Vault:
             database.run("INSERT OR IGNORE INTO meta VALUES ('archive', ?)", (archive,))
             database.run("INSERT OR IGNORE INTO head VALUES (1, 0, ?)", (genesis,))
         return cls(database)
+
+    def complete(self) -> None:
+        """Add what this version keeps and an earlier one did not."""
+        with self.database.transaction():
+            for statement in _SCHEMA:
+                self.database.run(statement)
 
     def check(self, archive: str) -> None:
         """Raises ArchiveDamaged when this is the vault of another archive, UsageError when of another version."""
@@ -277,6 +286,27 @@ class Vault:
                 (account, step),
             )
 
+    # --- the budget --------------------------------------------------------------------------------------------
+
+    def count_requests(self, account: str, number: int) -> None:
+        """Add to the requests of this hour; what is older than a week is forgotten."""
+        hour = _hour()
+        with self.database.transaction():
+            self.database.run(
+                "INSERT INTO request_count (account, hour, number) VALUES (?, ?, ?) "
+                "ON CONFLICT (account, hour) DO UPDATE SET number = number + excluded.number",
+                (account, hour, number),
+            )
+            self.database.run("DELETE FROM request_count WHERE hour < ?", (hour - 7 * 24,))
+
+    def requests_of_last_hours(self, account: str, hours: int) -> int:
+        """How many were sent in this hour of the clock and the `hours` - 1 before it."""
+        row = self.database.row(
+            "SELECT coalesce(sum(number), 0) FROM request_count WHERE account = ? AND hour > ?",
+            (account, _hour() - hours),
+        )
+        return 0 if row is None else int(row[0])
+
     # --- the kill switch ---------------------------------------------------------------------------------------
 
     def stop_access(self, account: str | None, reason: str) -> None:
@@ -301,6 +331,10 @@ class Vault:
             "SELECT reason FROM access_stop WHERE account IN (?, ?) ORDER BY account", (account or _EVERYONE, _EVERYONE)
         )
         return None if row is None else str(row[0])
+
+
+def _hour() -> int:
+    return int(datetime.now(UTC).timestamp() // 3600)
 
 
 def _now() -> str:

@@ -24,6 +24,7 @@ from archiver.portal import browser as browsers
 from archiver.portal import camera, sign_in
 from archiver.portal.camera import Recorder
 from archiver.portal.guard import Guard, Rules
+from archiver.portal.pace import Budget, Counted, Pace
 from archiver.portal.sign_in import Secrets
 from archiver.portal.walk import SIGNED_OUT, Walk
 from archiver.signin import Screen
@@ -40,8 +41,8 @@ class SessionEnded(ArchiverError):
     exit_code = Exit.INCOMPLETE
 
 
-class Memory(sign_in.Memory, Protocol):
-    """What the door must remember across runs: the sign-in's attempts, and the browser's session."""
+class Memory(sign_in.Memory, Counted, Protocol):
+    """What the door must remember across runs: attempts, the browser's session, how many requests were sent."""
 
     def session(self) -> bytes | None: ...
 
@@ -60,7 +61,9 @@ class Door:
     executable: Path | None
     run: str
     keep: Callable[[Capture], object]
+    halt: Callable[[], ArchiverError | None]
     pace_s: float
+    budget: Budget | None = None
     label: str = ""
     full: bool = False
     headed: bool = False
@@ -72,13 +75,15 @@ class Door:
         Raises BrowserMissing, BrowserFailed, SiteUnreachable, CredentialRefused, PersonNeeded or PageUnknown.
         """
         rules = Rules(site=self.site, origins=trusted_origins(self.site), map=self.sitemap.guard)
-        guard = Guard(rules)
+        guard = Guard(rules, self._why_closed)
         with browsers.running(self.executable, headed=self.headed) as browser, guard.watching(browser):
             context = self._context(browser)
             guard.close_web_sockets(context)
+            guard.watch_answers(context)
             page = context.new_page()
             session = context.new_cdp_session(page)
-            portal = Portal(self, context, page, session, Recorder(page), guard)
+            pace = Pace(page, self.halt, lambda: len(guard.sent), self.memory, self.pace_s, self.budget)
+            portal = Portal(self, context, page, session, Recorder(page), guard, pace)
             try:
                 portal.sign_in()
                 try:
@@ -90,6 +95,10 @@ class Door:
                     f"The browser failed in the middle of the work ({type(error).__name__}).",
                     hint="Nothing to do: what was captured is kept, and the next run goes on from there.",
                 ) from None  # Playwright's message may repeat what was typed
+
+    def _why_closed(self) -> str | None:
+        stopped = self.halt()
+        return None if stopped is None else "the run is to stop"
 
     def _context(self, browser: Browser) -> BrowserContext:
         kept = self.memory.session()
@@ -113,6 +122,7 @@ class Portal:
     session: CDPSession
     recorder: Recorder
     guard: Guard
+    pace: Pace
     chosen: str = ""
     renewals: int = 0
 
@@ -131,6 +141,7 @@ class Portal:
                 door.sitemap,
                 door.secrets,
                 door.memory,
+                self.pace,
                 self._keep_unknown,
             )
         except PlaywrightError as error:
@@ -188,6 +199,7 @@ class Portal:
         )
 
     def _load(self, url: str) -> None:
+        self.pace.before_page()
         self.recorder.start()
         try:
             response = self.page.goto(url, wait_until="domcontentloaded", timeout=sign_in.PAGE_TIMEOUT_S * 1000)
@@ -312,13 +324,13 @@ class Portal:
             reader=READERS[scope.source],
             scope=scope,
             run=self.door.run,
-            pace_s=self.door.pace_s,
+            pace=self.pace,
             renew=self.renew,
             full=self.door.full,
         ).events(known)
 
     def traffic(self) -> dict[str, Any]:
-        """What left and what was refused so far: for the run record."""
+        """What left and what was refused so far, counted: for the run record."""
         return {
             "passed": dict(self.guard.passed),
             "refused": [
@@ -326,3 +338,8 @@ class Portal:
                 for r, n in sorted(self.guard.refusals.items(), key=lambda item: (item[0].url, item[0].why))
             ],
         }
+
+    def requests(self) -> Iterator[dict[str, Any]]:
+        """Every request that left, in order: the proof that nothing was changed. URLs are without their queries."""
+        for sent in self.guard.sent:
+            yield {"at": sent.at.isoformat(), "method": sent.method, "url": sent.url, "status": sent.status}

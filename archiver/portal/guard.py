@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
-from collections.abc import Iterator
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, CDPSession, WebSocketRoute
+from playwright.sync_api import Browser, BrowserContext, CDPSession, Response, WebSocketRoute
 from playwright.sync_api import Error as PlaywrightError
 
 from archiver.site.sitemap import GuardMap
@@ -106,11 +108,28 @@ class Refusal:
 
 
 @dataclass(slots=True)
+class Sent:
+    """One request that left: when, what, and how it was answered (None: not yet, or not at all)."""
+
+    at: datetime
+    method: str
+    url: str
+    status: int | None = None
+
+
+@dataclass(slots=True)
 class Guard:
-    """Stands before the network of one browser, and remembers what it refused."""
+    """Stands before the network of one browser, and remembers what left and what it refused.
+
+    `closed` says why nothing at all may leave any more, or None: so that a stop takes effect in the middle of a page.
+    """
 
     rules: Rules
+    closed: Callable[[], str | None] = lambda: None
     signing_in: bool = False
+    sent: list[Sent] = field(default_factory=list)
+    _unanswered: dict[tuple[str, str], deque[Sent]] = field(default_factory=dict)
+    _closed: tuple[float, str | None] = (float("-inf"), None)
     passed: Counter[str] = field(default_factory=Counter)
     refusals: Counter[Refusal] = field(default_factory=Counter)
 
@@ -130,6 +149,15 @@ class Guard:
         """The one way out that Chromium's Fetch domain does not see."""
         context.route_web_socket("**/*", lambda socket: self._web_socket(socket))
 
+    def watch_answers(self, context: BrowserContext) -> None:
+        """Note how what left was answered."""
+        context.on("response", lambda response: self._answered(response))
+
+    def _answered(self, response: Response) -> None:
+        waiting = self._unanswered.get((response.request.method, response.url))
+        if waiting:
+            waiting.popleft().status = response.status
+
     def _paused(self, session: CDPSession, paused: dict[str, Any]) -> None:
         request = paused["request"]
         if self._may_pass(request["method"], request["url"], _post_data(request)):
@@ -143,12 +171,20 @@ class Guard:
             self.refusals[Refusal(request["method"], _bare(request["url"]), f"page gone: {type(error).__name__}")] += 1
 
     def _may_pass(self, method: str, url: str, body: str | None) -> bool:
-        objection = self.rules.objection(method, url, body, signing_in=self.signing_in)
+        objection = self._why_closed() or self.rules.objection(method, url, body, signing_in=self.signing_in)
         if objection is None:
             self.passed[method] += 1
+            self.sent.append(Sent(datetime.now(UTC), method, _bare(url)))
+            self._unanswered.setdefault((method, url), deque()).append(self.sent[-1])
             return True
         self.refusals[Refusal(method, _bare(url), objection)] += 1
         return False
+
+    def _why_closed(self) -> str | None:
+        # Once a second: asking costs a look into a file, and a page has thirty requests.
+        if time.monotonic() - self._closed[0] > 1:
+            self._closed = (time.monotonic(), self.closed())
+        return self._closed[1]
 
     def _web_socket(self, socket: WebSocketRoute) -> None:
         self.refusals[Refusal("WEBSOCKET", _bare(socket.url), "WebSockets are off")] += 1

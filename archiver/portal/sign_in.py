@@ -21,6 +21,7 @@ from archiver.errors import ArchiverError, BrowserFailed, CredentialRefused, Pag
 from archiver.portal import totp
 from archiver.portal.camera import Recorder, settle
 from archiver.portal.guard import Rules
+from archiver.portal.pace import Pace
 from archiver.signin import Blame, Credential, Move, Screen, Step
 from archiver.site import screens
 from archiver.site.sitemap import Fill, SiteMap
@@ -97,6 +98,7 @@ def play(
     sitemap: SiteMap,
     secrets: Secrets,
     memory: Memory,
+    pace: Pace,
     keep_unknown: Callable[[Screen], None],
 ) -> Screen:
     """From whatever is showing to a signed-in screen (SELECT_ACCOUNT or AUTHENTICATED), which is returned.
@@ -119,12 +121,12 @@ def play(
                 return screen
             case Step.SUBMIT:
                 assert move.credential is not None  # noqa: S101  the table gives every SUBMIT its credential
-                _submit(page, rules, sitemap.fills[screen], move.credential, secrets, memory)
+                _submit(page, rules, sitemap.fills[screen], move.credential, secrets, memory, pace)
                 pending = move.credential
             case Step.SKIP:
                 _press(page, sitemap.fills[screen])
             case Step.WAIT:
-                _wait_for_change(page, sitemap, screen)
+                _wait_for_change(page, sitemap, screen, pace)
             case Step.STOP:
                 if move.blame is Blame.UNKNOWN or move.blame is Blame.PERSON:
                     keep_unknown(screen)
@@ -144,7 +146,9 @@ def _stopped(move: Move, screen: Screen, pending: Credential | None, memory: Mem
             return SiteUnreachable(f"{move.why} ({screen})", hint=move.hint)
 
 
-def _submit(page: Page, rules: Rules, fill: Fill, credential: Credential, secrets: Secrets, memory: Memory) -> None:
+def _submit(
+    page: Page, rules: Rules, fill: Fill, credential: Credential, secrets: Secrets, memory: Memory, pace: Pace
+) -> None:
     parts = urlsplit(page.url)
     if f"{parts.scheme}://{parts.netloc}" not in rules.origins:
         raise PersonNeeded(
@@ -157,7 +161,7 @@ def _submit(page: Page, rules: Rules, fill: Fill, credential: Credential, secret
         case Credential.PASSWORD:
             value = secrets.password
         case Credential.CODE:
-            value = _fresh_code(page, secrets.totp_secret, memory)
+            value = _fresh_code(pace, secrets.totp_secret, memory)
     memory.trying(credential)
     try:
         page.locator(_visible(page, fill.field)).first.fill(value, timeout=PAGE_TIMEOUT_S * 1000)
@@ -169,7 +173,7 @@ def _submit(page: Page, rules: Rules, fill: Fill, credential: Credential, secret
     _press(page, fill)
 
 
-def _fresh_code(page: Page, secret: str, memory: Memory) -> str:
+def _fresh_code(pace: Pace, secret: str, memory: Memory) -> str:
     """A code of a time step that was never submitted and still lasts; awaits the next step where it must."""
     while True:
         now_s = time.time()
@@ -178,7 +182,7 @@ def _fresh_code(page: Page, secret: str, memory: Memory) -> str:
         if step > memory.last_code_step() and left_s >= _LEAST_LEFT_OF_STEP_S:
             memory.code_step_used(step)
             return totp.code(secret, step)
-        page.wait_for_timeout(left_s * 1000 + 50)  # waits for the clock, not for the page
+        pace.wait(left_s + 0.05)
 
 
 def _visible(page: Page, selectors: tuple[str, ...]) -> str:
@@ -205,7 +209,7 @@ def _press(page: Page, fill: Fill) -> None:
         return
 
 
-def _wait_for_change(page: Page, sitemap: SiteMap, screen: Screen) -> None:
+def _wait_for_change(page: Page, sitemap: SiteMap, screen: Screen, pace: Pace) -> None:
     """A page that checks the browser reloads itself at the same address [H][C]: wait until it shows something else."""
     deadline = time.monotonic() + _SELF_RELOAD_TIMEOUT_S
     while time.monotonic() < deadline:
@@ -218,7 +222,7 @@ def _wait_for_change(page: Page, sitemap: SiteMap, screen: Screen) -> None:
                     "The browser went away while Amazon checked it.", hint="Nothing to do: the next run tries again."
                 ) from error
             # The question met the reload itself; ask again.
-        page.wait_for_timeout(250)
+        pace.wait(0.25)
     raise PersonNeeded(
         "Amazon checks the browser and does not let it pass.",
         hint="Open the site once in your own browser from this network, then run `archiver login`.",

@@ -7,7 +7,6 @@ an event, and the walk goes on.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -36,6 +35,7 @@ from archiver.model import (
 )
 from archiver.portal import camera, sign_in
 from archiver.portal.camera import Recorder
+from archiver.portal.pace import Pace
 from archiver.signin import Screen
 from archiver.site.interface import Reader
 from archiver.site.sitemap import SiteMap, SourceMap
@@ -58,7 +58,7 @@ class _Busy(Exception):
 class Walk:
     """One walk over one source in one marketplace.
 
-    `pace_s` is the least time between two page loads. `full` looks into unchanged threads as well. `renew` signs in
+    `full` looks into unchanged threads as well. `renew` signs in
     again, into the same marketplace, or raises.
     """
 
@@ -71,10 +71,9 @@ class Walk:
     reader: Reader
     scope: Scope
     run: str
-    pace_s: float
+    pace: Pace
     renew: Callable[[], None]
     full: bool = False
-    _last_visit_s: float = float("-inf")
 
     def events(self, known: Known) -> Iterator[Event]:
         """The whole walk; ends with exactly one `Ended`, unless the browser or the sign-in fails on the way.
@@ -181,7 +180,7 @@ class Walk:
 
     def _act(self, control: Locator) -> str | None:
         """Press what makes the page fetch its list, and wait for the answer. What went wrong, or None."""
-        self._keep_pace()
+        self.pace.before_page()
         self.recorder.start()
         try:
             with self.page.expect_response(
@@ -193,7 +192,7 @@ class Walk:
         except PlaywrightError as error:
             return f"the list did not answer: {self._first_line(error)}"
         if _is_busy(answer):
-            self.page.wait_for_timeout(_back_off_s(answer, 0) * 1000)  # what the site asked for
+            self.pace.wait(_back_off_s(answer, 0))
             raise _Busy
         if answer.status == 200 and not _has_data(answer):
             return self._visit(self.site + self.map.list, None) or "the list answered a page where data was expected"
@@ -292,7 +291,7 @@ class Walk:
         """Load a page and let it settle. What went wrong, or None. Raises SignedOut, BrowserFailed."""
         why = ""
         for attempt in range(_RETRIES):
-            self._keep_pace()
+            self.pace.before_page()
             self.recorder.start()
             try:
                 camera.reset_window(self.page)
@@ -316,7 +315,7 @@ class Walk:
             why = f"the site answered {answer.status}"
             if not _is_busy(answer):
                 return why
-            self.page.wait_for_timeout(_back_off_s(answer, attempt) * 1000)
+            self.pace.wait(_back_off_s(answer, attempt))
         return why
 
     def _answer(self, awaited: Callable[[str], bool]) -> Response | None:
@@ -331,12 +330,6 @@ class Walk:
                 return answer
             camera.settle(self.page, self.recorder, timeout_s=sign_in.PAGE_TIMEOUT_S)
         return self.recorder.answered(awaited)
-
-    def _keep_pace(self) -> None:
-        wait_s = self._last_visit_s + self.pace_s - time.monotonic()
-        if wait_s > 0:
-            self.page.wait_for_timeout(wait_s * 1000)
-        self._last_visit_s = time.monotonic()
 
     def _first_line(self, error: PlaywrightError) -> str:
         """What Playwright says, in a line. Raises BrowserFailed where it says that there is no page any more."""

@@ -1,0 +1,69 @@
+"""Honesty and restraint: every request is on record, the budget is kept, and a stop is a stop."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from typing import Any
+from urllib.parse import urlsplit
+
+from archiver.model import Kind
+from tests.browser.conftest import Office
+
+
+def _requests(office: Office) -> list[dict[str, Any]]:
+    """What the run records say was sent, oldest first."""
+    lines: list[str] = []
+    with office.opened() as archive:
+        for _, entry in archive._chain().entries():
+            if entry.kind is Kind.RUN:
+                [sent] = archive.read_capture(entry.id).named("requests")
+                lines += sent.body.decode().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_the_run_record_names_every_request_the_site_saw(office: Office) -> None:
+    office.done("sync")
+    requests = _requests(office)
+    sent = Counter((r["method"], urlsplit(r["url"]).path) for r in requests)
+    seen = Counter((method, urlsplit(path).path) for method, path, _ in office.site.log)
+    answered = {(r["method"], urlsplit(r["url"]).path, r["status"]) for r in requests if r["status"] is not None}
+
+    assert seen - sent == Counter()
+    assert answered <= {(method, urlsplit(path).path, status) for method, path, status in office.site.log}
+    assert {path for _, path in sent} - {path for _, path, _ in answered} <= {"/favicon.ico"}
+    assert {method for method, _ in sent} == {"GET", "POST"}
+    assert {path for method, path in sent if method == "POST"} <= {
+        "/ap/signin",
+        "/hill/hillservice/mons-api/SearchForCases",
+    }
+
+
+def test_a_spent_budget_ends_the_run_and_bars_the_next(office: Office) -> None:
+    office.config.write_text(office.config.read_text() + "requests = { day = 150 }\n")
+    first = office.run("sync")
+    after_first = office.site.counters.requests
+    second = office.run("sync")
+
+    assert (first.returncode, second.returncode) == (4, 4)
+    assert "budget of 150 requests" in second.stderr
+    # The budget is looked at before each page, and a page is some thirty requests.
+    assert 100 < after_first < 200
+    assert office.site.counters.requests == after_first
+
+
+def test_a_stop_takes_effect_within_seconds_in_a_run_under_way(office: Office) -> None:
+    process = office.start("sync")
+    while office.site.counters.case_searches == 0 and process.poll() is None:
+        time.sleep(0.05)
+    office.done("stop-access", "--reason", "audit")
+    began = time.monotonic()
+    time.sleep(1.5)  # the guard looks once a second
+    requests = office.site.counters.requests
+    _, err = process.communicate(timeout=60)
+
+    assert time.monotonic() - began < 5
+    assert process.returncode == 5, err
+    assert "audit" in err
+    assert office.site.counters.requests == requests
