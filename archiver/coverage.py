@@ -44,6 +44,7 @@ class Coverage:
     unread: tuple[tuple[str, Unread], ...] = ()
     page_numbers: frozenset[int] = frozenset()
     totals: tuple[int, ...] = ()
+    rows: frozenset[str] = frozenset()
     repeated: int = 0
     oldest_visible: datetime | None = None
     elsewhere: tuple[tuple[str, int], ...] = ()
@@ -71,6 +72,8 @@ class Coverage:
 
     def _after_page(self, listing: Listing, page: int) -> Coverage:
         listed = self.listed | {ref.site_thread for ref in listing.refs}
+        ids = listing.rows or tuple(ref.site_thread for ref in listing.refs)
+        rows = self.rows | set(ids)
         times = [ref.active_at for ref in listing.refs if ref.active_at is not None]
         if self.oldest_visible is not None:
             times.append(self.oldest_visible)
@@ -82,7 +85,8 @@ class Coverage:
             listed=listed,
             page_numbers=self.page_numbers | {page},
             totals=self.totals if listing.total is None else (*self.totals, listing.total),
-            repeated=self.repeated + len(listing.refs) - (len(listed) - len(self.listed)),
+            rows=rows,
+            repeated=self.repeated + len(ids) - (len(rows) - len(self.rows)),
             oldest_visible=min(times, default=None),
             elsewhere=tuple(sorted(elsewhere.items())),
             looks=self.looks + 1,

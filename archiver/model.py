@@ -81,11 +81,14 @@ class Ref:
 class Listing:
     """What one page of a list said. `total` is the site's own count of the whole list, where it names one.
 
+    `rows` are the ids of all rows of the page, those of other marketplaces too; empty means those of `refs`.
+
     `last` is True or False where the answer itself says whether more pages follow, else None. `elsewhere` counts,
     by the site's marketplace id, rows that belong to marketplaces the configuration does not name.
     """
 
     refs: tuple[Ref, ...]
+    rows: tuple[str, ...] = ()
     total: int | None = None
     last: bool | None = None
     elsewhere: tuple[tuple[str, int], ...] = ()

@@ -23,6 +23,7 @@ from archiver.archive.vault import Vault
 from archiver.config import AccountConfig, Config
 from archiver.credentials import unlock
 from archiver.errors import AccessStopped, ArchiverError, CredentialRefused, Exit, PersonNeeded, UsageError
+from archiver.log import hide
 from archiver.model import Capture, Scope, Source, Thread, Unread
 from archiver.signin import Credential
 from archiver.sync import Halt, Outcome, Tell, sync
@@ -101,9 +102,9 @@ class VaultMemory:
             return None
         last = refusals[-1]
         return CredentialRefused(
-            f"The sign-in of {self.account} was refused on {last.at:%Y-%m-%d %H:%M} UTC and is not tried again: "
+            f"The sign-in of {self.account} ended on {last.at:%Y-%m-%d %H:%M} UTC and is not tried again by itself: "
             f"{last.why}",
-            hint=f"Set it right with `archiver account add {self.account}`, or, if it was right, "
+            hint=f"Set it right with `archiver account add {self.account} --email E`, or, if it was right, "
             f"run `archiver login {self.account}`.",
         )
 
@@ -126,6 +127,12 @@ class VaultMemory:
 
     def code_step_used(self, step: int) -> None:
         self.archive.vault.put_totp_step(self.account, step)
+
+    def merchant(self, marketplace: str) -> str:
+        return self.archive.vault.merchant(self.account, marketplace)
+
+    def keep_merchant(self, marketplace: str, merchant: str) -> None:
+        self.archive.vault.put_merchant(self.account, marketplace, merchant)
 
     def count_requests(self, number: int) -> None:
         self.archive.vault.count_requests(self.account, number)
@@ -270,6 +277,7 @@ class _Door:
         if stopped is not None:
             raise stopped
         sign_in = self.archive.vault.sign_in(self.account.name)
+        hide(sign_in.email, sign_in.password, sign_in.totp_secret)
 
         from archiver.portal import browser
         from archiver.portal.door import Door

@@ -27,6 +27,8 @@ _SCHEMA = (
     "credential TEXT NOT NULL, at TEXT NOT NULL, outcome TEXT NOT NULL DEFAULT '', why TEXT NOT NULL DEFAULT '')",
     "CREATE INDEX IF NOT EXISTS attempt_of_account ON attempt (account, credential)",
     "CREATE TABLE IF NOT EXISTS totp_step (account TEXT PRIMARY KEY, step INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS merchant (account TEXT NOT NULL, marketplace TEXT NOT NULL, merchant TEXT NOT NULL, "
+    "PRIMARY KEY (account, marketplace)) WITHOUT ROWID",
     # `hour` counts from 1970.
     "CREATE TABLE IF NOT EXISTS request_count (account TEXT NOT NULL, hour INTEGER NOT NULL, number INTEGER NOT NULL, "
     "PRIMARY KEY (account, hour)) WITHOUT ROWID",
@@ -165,6 +167,8 @@ class Vault:
                 (sign_in.name, sign_in.email, sign_in.password, sign_in.totp_secret),
             )
             self.database.run("DELETE FROM session WHERE account = ?", (sign_in.name,))
+            self.database.run("DELETE FROM merchant WHERE account = ?", (sign_in.name,))
+            self.database.run("DELETE FROM totp_step WHERE account = ?", (sign_in.name,))
             self._forget_attempts(sign_in.name)
 
     def sign_in(self, name: str) -> SignIn:
@@ -285,6 +289,20 @@ class Vault:
                 "ON CONFLICT (account) DO UPDATE SET step = max(step, excluded.step)",
                 (account, step),
             )
+
+    # --- whose it is -------------------------------------------------------------------------------------------
+
+    def merchant(self, account: str, marketplace: str) -> str:
+        """The merchant id that was proven first; empty before."""
+        row = self.database.row(
+            "SELECT merchant FROM merchant WHERE account = ? AND marketplace = ?", (account, marketplace)
+        )
+        return "" if row is None else str(row[0])
+
+    def put_merchant(self, account: str, marketplace: str, merchant: str) -> None:
+        """Keep the first proof; a later one changes nothing until the sign-in is given anew."""
+        with self.database.transaction():
+            self.database.run("INSERT OR IGNORE INTO merchant VALUES (?, ?, ?)", (account, marketplace, merchant))
 
     # --- the budget --------------------------------------------------------------------------------------------
 

@@ -31,6 +31,8 @@ _FLAGS = (
     "--disable-sync",
     "--disable-breakpad",
     "--block-new-web-contents",
+    "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--disable-blink-features=WebSocketStream",
     "--force-color-profile=srgb",
 )
 
@@ -110,16 +112,18 @@ def _first_line(error: PlaywrightError) -> str:
 
 
 def _start_driver(scratch: Path) -> Playwright:
-    # The driver puts the profile under its TMPDIR, and takes no other word for it.
-    before = os.environ.get("TMPDIR")
+    # The driver takes the whole environment, and takes no other word for where the profile goes. With DEBUG set it
+    # would write out what is typed.
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith(("DEBUG", "PW", "PLAYWRIGHT_", "NODE_")):
+            del os.environ[name]
     os.environ["TMPDIR"] = str(scratch)
     try:
         return sync_playwright().start()
     finally:
-        if before is None:
-            del os.environ["TMPDIR"]
-        else:
-            os.environ["TMPDIR"] = before
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _environment(environ: Mapping[str, str], scratch: Path) -> dict[str, str | float | bool]:

@@ -61,7 +61,7 @@ class Recorder:
         for response in self._responses:
             media_type = response.headers.get("content-type", "")
             is_wanted = wanted(response.url)
-            if not is_wanted and "json" not in media_type:
+            if response.request in self._open or (not is_wanted and "json" not in media_type):
                 continue
             try:
                 body = response.body()
@@ -88,17 +88,30 @@ class Recorder:
 
 
 # Two frames: what the last answer changed has been laid out and painted, and what it made the page ask for is asked.
-_DRAWN = """() => document.fonts.ready.then(() =>
-    new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true)))))"""
+# A font that never comes, and a window that is never painted, must not hold a run for ever.
+_DRAWN = """() => Promise.race([
+    document.fonts.ready.then(() =>
+        new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))),
+    new Promise(done => setTimeout(() => done(false), 3000)),
+])"""
 
 
 def settle(page: Page, recorder: Recorder, *, timeout_s: float) -> bool:
-    """Wait until the page has nothing under way and has drawn. False if it still fetches after `timeout_s`."""
+    """Wait until the page has nothing under way and has drawn. False if it still fetches after `timeout_s`.
+
+    A page that goes to another meanwhile is waited for. Raises Playwright's Error where there is no page any more.
+    """
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         was_quiet = not recorder.busy
-        page.evaluate(_DRAWN)
-        if was_quiet and not recorder.busy:
+        try:
+            drawn = page.evaluate(_DRAWN)
+        except PlaywrightError as error:
+            if page.is_closed() or "crashed" in error.message:
+                raise
+            page.wait_for_timeout(50)  # lets the events of the new page in
+            continue
+        if drawn and was_quiet and not recorder.busy:
             return True
     return False
 
@@ -207,7 +220,8 @@ def _tiles(page: Page) -> list[Artifact]:
 
 # In the page, so that it goes out like any fetch of the site's own: through the guard, with the session's cookies.
 _FETCH = """async ([url, mostBytes]) => {
-    const answer = await fetch(url, {credentials: 'same-origin', redirect: 'follow'});
+    const asked = {credentials: 'same-origin', redirect: 'follow', signal: AbortSignal.timeout(60000)};
+    const answer = await fetch(url, asked);
     const bytes = new Uint8Array(await answer.arrayBuffer());
     if (bytes.length > mostBytes) return {status: 413, type: '', body: '', path: ''};
     let text = '';

@@ -48,6 +48,12 @@ class Memory(sign_in.Memory, Counted, Protocol):
 
     def keep_session(self, state: bytes) -> None: ...
 
+    def merchant(self, marketplace: str) -> str:
+        """The merchant id the site named in earlier runs; empty before the first."""
+        ...
+
+    def keep_merchant(self, marketplace: str, merchant: str) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Door:
@@ -76,7 +82,8 @@ class Door:
         """
         rules = Rules(site=self.site, origins=trusted_origins(self.site), map=self.sitemap.guard)
         guard = Guard(rules, self._why_closed)
-        with browsers.running(self.executable, headed=self.headed) as browser, guard.watching(browser):
+        with browsers.running(self.executable, headed=self.headed) as browser:
+            guard.watch(browser)
             context = self._context(browser)
             guard.close_web_sockets(context)
             guard.watch_answers(context)
@@ -132,13 +139,13 @@ class Portal:
         """From whatever the site shows to a signed-in page; the session is kept for the next run."""
         door = self.door
         self._load(door.site + door.sitemap.home)
-        self.guard.signing_in = True
         try:
             sign_in.play(
                 self.page,
                 self.recorder,
-                self.guard.rules,
+                self.guard,
                 door.sitemap,
+                door.account,
                 door.secrets,
                 door.memory,
                 self.pace,
@@ -149,8 +156,6 @@ class Portal:
                 f"The browser failed during the sign-in ({type(error).__name__}).",
                 hint="Nothing to do: the next scheduled run tries again.",
             ) from None  # Playwright's message may repeat what was typed
-        finally:
-            self.guard.signing_in = False
         self.keep_session()
 
     def renew(self) -> None:
@@ -298,6 +303,7 @@ class Portal:
                 raise ValueError(f"the site answered {fetched.status or 'nothing'} ({fetched.media_type or 'no type'})")
             tree = json.loads(fetched.body)
             label = str(tree["globalAccount"]["label"])
+            merchant = str(tree["regionalAccount"]["ids"]["mons_sel_dir_mcid"])
             shown = str(tree["regionalAccount"]["ids"]["mons_sel_mkid"]).rpartition(".")[2]
         except (ValueError, KeyError, TypeError) as error:
             return Identified(False, "", "", f"the site does not say which account it shows: {error}")
@@ -306,6 +312,11 @@ class Portal:
             return Identified(False, label, shown, f"the site shows {there}, not {marketplace}")
         if self.door.label and label != self.door.label:
             return Identified(False, label, shown, f"the site shows the account “{label}”")
+        known = self.door.memory.merchant(marketplace)
+        if not known:
+            self.door.memory.keep_merchant(marketplace, merchant)
+        elif known != merchant:
+            return Identified(False, label, shown, "the site shows another merchant than in earlier runs")
         return Identified(True, label, shown)
 
     # --- the work ----------------------------------------------------------------------------------------------

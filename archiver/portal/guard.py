@@ -11,8 +11,7 @@ import json
 import re
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -126,24 +125,25 @@ class Guard:
 
     rules: Rules
     closed: Callable[[], str | None] = lambda: None
-    signing_in: bool = False
+    sign_in_posts: int = 0
+    """How many sign-in POSTs may still leave: a page that loads itself again sends its form again, and a credential
+    is submitted once."""
     sent: list[Sent] = field(default_factory=list)
     _unanswered: dict[tuple[str, str], deque[Sent]] = field(default_factory=dict)
     _closed: tuple[float, str | None] = (float("-inf"), None)
     passed: Counter[str] = field(default_factory=Counter)
     refusals: Counter[Refusal] = field(default_factory=Counter)
 
-    @contextmanager
-    def watching(self, browser: Browser) -> Iterator[None]:
-        """The whole browser under guard, from before it has a page: what is not let through here does not leave."""
+    def watch(self, browser: Browser) -> CDPSession:
+        """Put the whole browser under guard, before it has a page: what is not let through here does not leave.
+
+        The guard ends with the browser. Detaching the session that is returned lets go of what is paused: only where
+        no page is left, and no run does it.
+        """
         session = browser.new_browser_cdp_session()
         session.on("Fetch.requestPaused", lambda paused: self._paused(session, paused))
         session.send("Fetch.enable", {"patterns": [{"urlPattern": "*", "requestStage": "Request"}]})
-        try:
-            yield
-        finally:
-            with suppress(PlaywrightError):  # the browser may be gone, and its requests with it
-                session.detach()
+        return session
 
     def close_web_sockets(self, context: BrowserContext) -> None:
         """The one way out that Chromium's Fetch domain does not see."""
@@ -157,6 +157,8 @@ class Guard:
         waiting = self._unanswered.get((response.request.method, response.url))
         if waiting:
             waiting.popleft().status = response.status
+            if not waiting:
+                del self._unanswered[response.request.method, response.url]
 
     def _paused(self, session: CDPSession, paused: dict[str, Any]) -> None:
         request = paused["request"]
@@ -171,8 +173,11 @@ class Guard:
             self.refusals[Refusal(request["method"], _bare(request["url"]), f"page gone: {type(error).__name__}")] += 1
 
     def _may_pass(self, method: str, url: str, body: str | None) -> bool:
-        objection = self._why_closed() or self.rules.objection(method, url, body, signing_in=self.signing_in)
+        signing_in = self.sign_in_posts > 0
+        objection = self._why_closed() or self.rules.objection(method, url, body, signing_in=signing_in)
         if objection is None:
+            if method == "POST" and urlsplit(url).path in self.rules.map.sign_in_posts:
+                self.sign_in_posts -= 1
             self.passed[method] += 1
             self.sent.append(Sent(datetime.now(UTC), method, _bare(url)))
             self._unanswered.setdefault((method, url), deque()).append(self.sent[-1])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -20,7 +21,7 @@ from archiver import signin
 from archiver.errors import ArchiverError, BrowserFailed, CredentialRefused, PageUnknown, PersonNeeded, SiteUnreachable
 from archiver.portal import totp
 from archiver.portal.camera import Recorder, settle
-from archiver.portal.guard import Rules
+from archiver.portal.guard import Guard
 from archiver.portal.pace import Pace
 from archiver.signin import Blame, Credential, Move, Screen, Step
 from archiver.site import screens
@@ -29,6 +30,7 @@ from archiver.site.sitemap import Fill, SiteMap
 PAGE_TIMEOUT_S = 30.0
 _NAVIGATION_TIMEOUT_S = 20.0
 _SELF_RELOAD_TIMEOUT_S = 20.0
+_LOOKS = 5
 _LEAST_LEFT_OF_STEP_S = 3.0
 """A code typed in the last moments of its time step may arrive after it."""
 
@@ -87,15 +89,23 @@ def landmarks(page: Page, sitemap: SiteMap) -> screens.Landmarks:
 
 
 def showing(page: Page, sitemap: SiteMap) -> Screen:
-    """The sign-in screen that is showing."""
+    """The sign-in screen that is showing. A page that goes to another while it is asked is asked again."""
+    for _ in range(_LOOKS):
+        try:
+            return screens.screen(landmarks(page, sitemap), sitemap.screens)
+        except PlaywrightError:
+            if page.is_closed():
+                raise
+            page.wait_for_load_state("domcontentloaded", timeout=PAGE_TIMEOUT_S * 1000)
     return screens.screen(landmarks(page, sitemap), sitemap.screens)
 
 
 def play(
     page: Page,
     recorder: Recorder,
-    rules: Rules,
+    guard: Guard,
     sitemap: SiteMap,
+    account: str,
     secrets: Secrets,
     memory: Memory,
     pace: Pace,
@@ -108,7 +118,13 @@ def play(
     state = signin.State()
     pending: Credential | None = None
     while True:
-        settle(page, recorder, timeout_s=PAGE_TIMEOUT_S)
+        at_rest = settle(page, recorder, timeout_s=PAGE_TIMEOUT_S)
+        if pending is not None and not at_rest:
+            # What the page still shows is the question. To take it for the answer would be a refusal nobody made.
+            raise SiteUnreachable(
+                f"The site did not answer the {pending} within {PAGE_TIMEOUT_S:.0f} s.",
+                hint="Nothing to do: the next scheduled run tries again, a few times at most.",
+            )
         screen = showing(page, sitemap)
         move, state = signin.decide(screen, state)
         # Only a step forward says that it was taken. What stands before a captcha or an error is not known, and counts
@@ -121,36 +137,47 @@ def play(
                 return screen
             case Step.SUBMIT:
                 assert move.credential is not None  # noqa: S101  the table gives every SUBMIT its credential
-                _submit(page, rules, sitemap.fills[screen], move.credential, secrets, memory, pace)
+                _submit(page, guard, sitemap.fills[screen], move.credential, secrets, memory, pace)
                 pending = move.credential
             case Step.SKIP:
                 _press(page, sitemap.fills[screen])
             case Step.WAIT:
                 _wait_for_change(page, sitemap, screen, pace)
             case Step.STOP:
-                if move.blame is Blame.UNKNOWN or move.blame is Blame.PERSON:
-                    keep_unknown(screen)
-                raise _stopped(move, screen, pending, memory)
+                stopped = stop(move, screen, account)
+                if pending is not None and move.blame in (Blame.REFUSED, Blame.PERSON, Blame.UNKNOWN):
+                    # A captcha after the password is how a refusal often looks [C]: nothing is typed again by itself.
+                    memory.refused(pending, move.why)
+                elif move.blame is Blame.REFUSED:
+                    memory.refused(None, move.why)
+                if move.blame in (Blame.PERSON, Blame.UNKNOWN):
+                    # A page that polls may go away under the camera, and the person must be told all the same.
+                    with suppress(PlaywrightError):
+                        keep_unknown(screen)
+                raise stopped
 
 
-def _stopped(move: Move, screen: Screen, pending: Credential | None, memory: Memory) -> ArchiverError:
+def stop(move: Move, screen: Screen, account: str) -> ArchiverError:
+    """The error a STOP of the table means, with the account in its hint."""
+    hint = move.hint.replace("`archiver login`", f"`archiver login {account}`").replace(
+        "`archiver account add`", f"`archiver account add {account} --email E`"
+    )
     match move.blame:
         case Blame.REFUSED:
-            memory.refused(pending, move.why)
-            return CredentialRefused(move.why, hint=move.hint)
+            return CredentialRefused(move.why, hint=hint)
         case Blame.PERSON:
-            return PersonNeeded(move.why, hint=move.hint)
+            return PersonNeeded(move.why, hint=hint)
         case Blame.UNKNOWN:
-            return PageUnknown(move.why, hint=move.hint)
+            return PageUnknown(move.why, hint=hint)
         case _:
-            return SiteUnreachable(f"{move.why} ({screen})", hint=move.hint)
+            return SiteUnreachable(f"{move.why} ({screen})", hint=hint)
 
 
 def _submit(
-    page: Page, rules: Rules, fill: Fill, credential: Credential, secrets: Secrets, memory: Memory, pace: Pace
+    page: Page, guard: Guard, fill: Fill, credential: Credential, secrets: Secrets, memory: Memory, pace: Pace
 ) -> None:
     parts = urlsplit(page.url)
-    if f"{parts.scheme}://{parts.netloc}" not in rules.origins:
+    if f"{parts.scheme}://{parts.netloc}" not in guard.rules.origins:
         raise PersonNeeded(
             f"The sign-in page stands on {parts.netloc}, which is not the site's own.",
             hint="Nothing was typed. Check `site` in the configuration, and this network's way to the site.",
@@ -170,7 +197,11 @@ def _submit(
             f"The field for the {credential} would not take it.",
             hint="Sign in once in your own browser to see what Amazon asks, then run `archiver login`.",
         ) from None  # Playwright's message repeats what was typed
-    _press(page, fill)
+    guard.sign_in_posts = 1
+    try:
+        _press(page, fill)
+    finally:
+        guard.sign_in_posts = 0
 
 
 def _fresh_code(pace: Pace, secret: str, memory: Memory) -> str:
@@ -179,6 +210,11 @@ def _fresh_code(pace: Pace, secret: str, memory: Memory) -> str:
         now_s = time.time()
         step = totp.step_at(now_s)
         left_s = (step + 1) * totp.STEP_S - now_s
+        if memory.last_code_step() > step + 2:
+            raise PersonNeeded(
+                "A one-time code of a later time than this machine's clock shows was used already.",
+                hint="Set this machine's clock right, then give the sign-in again with `archiver account add`.",
+            )
         if step > memory.last_code_step() and left_s >= _LEAST_LEFT_OF_STEP_S:
             memory.code_step_used(step)
             return totp.code(secret, step)

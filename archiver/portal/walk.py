@@ -8,6 +8,7 @@ an event, and the walk goes on.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, quote, urlsplit
@@ -16,7 +17,8 @@ from playwright.sync_api import CDPSession, Locator, Page, Response
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
-from archiver.errors import BrowserFailed
+from archiver import signin
+from archiver.errors import ArchiverError, BrowserFailed
 from archiver.model import (
     Artifact,
     Capture,
@@ -25,6 +27,7 @@ from archiver.model import (
     Kind,
     Known,
     Listed,
+    Listing,
     Missed,
     Ref,
     Scope,
@@ -36,14 +39,25 @@ from archiver.model import (
 from archiver.portal import camera, sign_in
 from archiver.portal.camera import Recorder
 from archiver.portal.pace import Pace
-from archiver.signin import Screen
+from archiver.signin import Blame, Screen
 from archiver.site.interface import Reader
 from archiver.site.sitemap import SiteMap, SourceMap
 
 _MOST_PAGES = 10_000
+_ROWS_A_PAGE = 10
+"""The least any of the lists shows on a full page [C]."""
+_READY_S = 5.0
 _RETRIES = 3
 _BACK_OFF_S = 2.0
 _LATE_ANSWER_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why a page is not what was asked for. `shown`: it is what the site shows there now, and so worth keeping."""
+
+    why: str
+    shown: bool
 
 
 class SignedOut(Exception):
@@ -126,6 +140,7 @@ class Walk:
     def _pages(self, known: Known) -> Iterator[tuple[int, Event]]:
         """The events of one way through the list, each with the number of its page; what ends it is of no page told."""
         failure = self._open_list()
+        ids: set[str] = set()
         number = 1
         while failure is None and number <= _MOST_PAGES:
             try:
@@ -142,15 +157,28 @@ class Walk:
                 break
             yield number, Listed(listing, number)
             number += 1
+            ids.update(listing.rows or (ref.site_thread for ref in listing.refs))
             if control is None:
-                # The pager shows no way on. Where the answer itself names more, the pager is not believed.
-                why = "" if listing.last is not False else "the answer names more pages, the pager shows none"
+                why = self._doubt_of_end(listing, len(ids))
                 yield number, Ended(reached_end=not why, why=why)
                 return
             failure = self._act(control)
         failure = failure or f"the list did not end after {_MOST_PAGES} pages"
         yield _MOST_PAGES + 1, Missed(None, failure)
         yield _MOST_PAGES + 1, Ended(reached_end=False, why=failure)
+
+    def _doubt_of_end(self, listing: Listing, seen: int) -> str:
+        """Why a pager that shows no way on is not the end of the list; empty where something says that it is.
+
+        A pager we do not know looks like no pager.
+        """
+        if listing.last is False:
+            return "the answer names more pages, the pager shows none"
+        shows_pager = any(self.page.locator(f"{selector} >> visible=true").count() for selector in self.map.next)
+        rows = len(listing.rows or listing.refs)
+        if listing.last or listing.total == seen or shows_pager or rows < _ROWS_A_PAGE:
+            return ""
+        return f"nothing says that the list ends here (mend source.{self.map.source}.next)"
 
     def _list_capture(self, known: Known, number: int) -> Capture:
         """This page of the list; with its picture where the archive does not have it as it is."""
@@ -164,7 +192,7 @@ class Walk:
         """Go to the list and bring up all of it. What went wrong, or None."""
         failure = self._visit(self.site + self.map.list, None if self.map.open else self._is_list_answer)
         if failure is not None or not self.map.open:
-            return failure
+            return failure.why if failure is not None else None
         if self.recorder.answered(self._is_list_answer) is not None:
             return None  # the list opened on all of it by itself
         for selector in self.map.open:
@@ -195,7 +223,8 @@ class Walk:
             self.pace.wait(_back_off_s(answer, 0))
             raise _Busy
         if answer.status == 200 and not _has_data(answer):
-            return self._visit(self.site + self.map.list, None) or "the list answered a page where data was expected"
+            again = self._visit(self.site + self.map.list, None)
+            return again.why if again is not None else "the list answered a page where data was expected"
         return None
 
     def _is_list_answer(self, url: str) -> bool:
@@ -210,11 +239,12 @@ class Walk:
 
     # --- a thread ----------------------------------------------------------------------------------------------
 
-    def _whole_thread(self, ref: Ref) -> list[Event]:
-        """What there is to tell of one thread, once nothing of it was cut off by a session that ended."""
+    def _whole_thread(self, ref: Ref) -> Iterator[Event]:
+        """What there is to tell of one thread; from the beginning where the session ended before anything was told."""
         while True:
             try:
-                return list(self._thread(ref))
+                yield from self._thread(ref)
+                return
             except SignedOut:
                 self.renew()
 
@@ -223,42 +253,57 @@ class Walk:
         endpoint = self.map.thread_json.replace("{id}", quote(ref.site_thread, safe=""))
 
         def is_answer(url: str) -> bool:
-            return bool(endpoint) and urlsplit(url).path == endpoint
+            parts = urlsplit(url)
+            if not endpoint or parts.path != endpoint:
+                return False
+            # Where the path is the same for every thread, the query says whose answer it is.
+            return "{id}" in self.map.thread_json or [ref.site_thread] in parse_qs(parts.query).values()
 
         failure = self._visit(self.site + path, is_answer if endpoint else None)
-        if failure is not None:
-            yield Missed(ref, failure)
+        if failure is not None and not failure.shown:
+            yield Missed(ref, failure.why)
             return
         try:
-            for selector in self.map.thread_ready:
-                self.page.locator(selector).first.wait_for(timeout=sign_in.PAGE_TIMEOUT_S * 1000)
-            self._expand()
-            answers = self.recorder.artifacts(is_answer)
-            seen = (*answers, *camera.photograph(self.page, self.session))
+            at_rest = self._show_all()
+            seen = (*self.recorder.artifacts(is_answer), *camera.photograph(self.page, self.session))
         except PlaywrightError as error:
             yield Missed(ref, f"the page was not drawn: {self._first_line(error)}")
             return
-        files, lost = self._attachments(seen)
+        try:
+            files, lost = self._attachments(seen)
+        except ArchiverError:
+            yield Seen(self._capture(Kind.THREAD, seen, ref=replace(ref, stamp="")))
+            raise
         # An empty stamp equals no listed one: what may be had tomorrow is asked for again tomorrow.
-        again = any(file.status in _TRANSIENT or file.status >= 500 for file in files)
+        again = not at_rest or any(file.status in _TRANSIENT or file.status >= 500 for file in files)
         yield Seen(self._capture(Kind.THREAD, (*seen, *files), ref=replace(ref, stamp="") if again else ref))
+        if failure is not None:
+            lost.append(failure.why)
+        if not at_rest:
+            lost.append("the page did not come to rest; it is kept as it was")
         for why in lost:
             yield Missed(ref, why)
 
+    def _show_all(self) -> bool:
+        """Wait for what the page is known to show, unfold it, and let every frame load. Whether it came to rest."""
+        for selector in self.map.thread_ready:
+            with suppress(PlaywrightTimeoutError):  # a page that changed is kept as it is
+                self.page.locator(f"{selector} >> visible=true").first.wait_for(timeout=_READY_S * 1000)
+        self._expand()
+        for frame in self.page.frames:
+            frame.wait_for_load_state("load", timeout=sign_in.PAGE_TIMEOUT_S * 1000)
+        return camera.settle(self.page, self.recorder, timeout_s=sign_in.PAGE_TIMEOUT_S)
+
     def _expand(self) -> None:
         """Unfold what the page folded, so that the picture shows all of it."""
-        found = False
         for selector in self.map.expand:
             folded = self.page.locator(f"{selector} >> visible=true")
             left = folded.count()
-            found = found or left > 0
             while left:
                 folded.first.click(timeout=sign_in.PAGE_TIMEOUT_S * 1000)
                 before, left = left, folded.count()
                 if left >= before:
                     break  # it unfolds nothing
-        if found:
-            camera.settle(self.page, self.recorder, timeout_s=sign_in.PAGE_TIMEOUT_S)
 
     def _attachments(self, seen: tuple[Artifact, ...]) -> tuple[list[Artifact], list[str]]:
         """The files, and for each that could not be had, why. No name of one: what is missed is said in the log."""
@@ -270,9 +315,13 @@ class Walk:
                 continue
             fetched = camera.fetch(self.page, link.url)
             if fetched.path in self.sitemap.guard.sign_in_posts:
-                raise SignedOut
+                self.renew()
+                fetched = camera.fetch(self.page, link.url)
             if fetched.status != 200:
                 lost.append(f"an attachment was not fetched: the site answered {fetched.status or 'nothing'}")
+            elif _is_page(fetched.media_type) and not _is_page(link.media_type) and not link.name.endswith(_PAGES):
+                fetched = replace(fetched, status=_NOT_THE_FILE)
+                lost.append("an attachment was not fetched: a page came in its place")
             files.append(
                 Artifact(
                     f"attachment/{len(files)}",
@@ -287,9 +336,9 @@ class Walk:
 
     # --- moving about ------------------------------------------------------------------------------------------
 
-    def _visit(self, url: str, awaited: Callable[[str], bool] | None) -> str | None:
-        """Load a page and let it settle. What went wrong, or None. Raises SignedOut, BrowserFailed."""
-        why = ""
+    def _visit(self, url: str, awaited: Callable[[str], bool] | None) -> _Failure | None:
+        """Load a page and let it settle. What went wrong, or None. Raises SignedOut, BrowserFailed, PersonNeeded."""
+        failure = _Failure("the page was not asked for", shown=False)
         for attempt in range(_RETRIES):
             self.pace.before_page()
             self.recorder.start()
@@ -297,26 +346,34 @@ class Walk:
                 camera.reset_window(self.page)
                 response = self.page.goto(url, wait_until="domcontentloaded", timeout=sign_in.PAGE_TIMEOUT_S * 1000)
                 settled = camera.settle(self.page, self.recorder, timeout_s=sign_in.PAGE_TIMEOUT_S)
-                if sign_in.showing(self.page, self.sitemap) in SIGNED_OUT:
-                    raise SignedOut
+                self._look_for_challenge()
                 answer = self._answer(awaited) if awaited else response
             except PlaywrightError as error:
-                why = f"the page did not load: {self._first_line(error)}"
+                failure = _Failure(f"the page did not load: {self._first_line(error)}", shown=False)
                 continue
             if answer is None:
                 why = "the page did not fetch what it shows" if settled else "the page did not come to rest"
-                continue
-            if answer.status == 200 and awaited and not _has_data(answer):
+                failure = _Failure(why, shown=True)
+            elif answer.status == 200 and awaited and not _has_data(answer):
                 # A session that has ended answers so [L]; loading the page again shows the sign-in, or data.
-                why = "the site answered a page where data was expected"
-                continue
-            if answer.status == 200:
+                failure = _Failure("the site answered a page where data was expected", shown=True)
+            elif answer.status == 200:
                 return None
-            why = f"the site answered {answer.status}"
-            if not _is_busy(answer):
-                return why
-            self.pace.wait(_back_off_s(answer, attempt))
-        return why
+            else:
+                failure = _Failure(f"the site answered {answer.status}", shown=not _is_busy(answer))
+                if failure.shown:
+                    return failure
+                self.pace.wait(_back_off_s(answer, attempt))
+        return failure
+
+    def _look_for_challenge(self) -> None:
+        """Raises SignedOut where the site asks for a sign-in; what the table says where only a person may go on."""
+        screen = sign_in.showing(self.page, self.sitemap)
+        if screen in SIGNED_OUT:
+            raise SignedOut
+        move, _ = signin.decide(screen, signin.State())
+        if move.blame in (Blame.PERSON, Blame.REFUSED):
+            raise sign_in.stop(move, screen, self.scope.account)
 
     def _answer(self, awaited: Callable[[str], bool]) -> Response | None:
         """The answer the page shows. A page that asks in turn, here and there, may still be waiting for its last."""
@@ -357,6 +414,9 @@ class Walk:
 
 
 _TRANSIENT = frozenset({0, 408, 429})
+_PAGES = (".htm", ".html")
+_NOT_THE_FILE = 406
+"""Ours, for an answer of 200 that is not the file: the site answers so for addresses it does not know [C]."""
 
 SIGNED_OUT = frozenset({Screen.EMAIL, Screen.PASSWORD, Screen.MFA_OTP})
 
@@ -374,7 +434,11 @@ def _deadline(ref: Ref) -> tuple[bool, datetime | None, str]:
 
 
 def _has_data(answer: Response) -> bool:
-    return "json" in answer.headers.get("content-type", "")
+    return not _is_page(answer.headers.get("content-type", ""))
+
+
+def _is_page(media_type: str) -> bool:
+    return "html" in media_type
 
 
 def _is_busy(answer: Response) -> bool:

@@ -26,7 +26,8 @@ class BuyerMessages:
         try:
             tree = fields.document(capture.artifacts, site.list_json)
             rows = get(tree, site.keys["rows"], list, _WHERE + "rows")
-            token = tree.get(site.keys["next_token"], "")
+            # An answer that names no token at all says nothing about the end.
+            last = not tree[site.keys["next_token"]] if site.keys["next_token"] in tree else None
             refs: list[Ref] = []
             elsewhere: Counter[str] = Counter()
             for row in rows:
@@ -39,7 +40,8 @@ class BuyerMessages:
                     elsewhere[marketplace_id] += 1
         except Unreadable as error:
             return error.unread
-        return Listing(refs=tuple(refs), last=not token, elsewhere=tuple(sorted(elsewhere.items())))
+        ids = tuple(text(row.get(site.keys["id"])) for row in rows)
+        return Listing(refs=tuple(refs), rows=ids, last=last, elsewhere=tuple(sorted(elsewhere.items())))
 
     def links(self, artifacts: tuple[Artifact, ...], sitemap: SiteMap) -> tuple[Link, ...]:
         site = sitemap.sources[Source.BUYER_MESSAGES]
@@ -63,6 +65,8 @@ class BuyerMessages:
             case = get(tree, keys["thread"], dict, _WHERE + "thread")
             if text(case.get(keys["id"])) != capture.site_thread:
                 return Unread("The page shows another thread than the one that was opened.", _WHERE + "id")
+            if tree.get(keys["more"]):
+                return Unread("The thread has more messages than the page shows.", _WHERE + "more")
             buyer = text(case.get(keys["buyer"]))
             messages = [
                 _message(part, capture, site, buyer) for part in get(case, keys["messages"], list, _WHERE + "messages")

@@ -50,6 +50,8 @@ class Cases:
                 return Unread(
                     f"The case has {total} contacts and shows {len(contacts)}.", "source.cases.keys.message_total"
                 )
+            if not contacts or (total is None and tree.get(keys["more"])):
+                return Unread("The case does not show all its contacts.", "source.cases.keys.messages")
             messages = [_message(contact, capture, site) for contact in contacts]
             return Thread(
                 scope=capture.scope,

@@ -154,19 +154,23 @@ def _laid_out(parts: list[str | int]) -> str:
 def attachment_links(items: object) -> tuple[Link, ...]:
     """The files in an attachment list whose shape no source documents (a gap: seller-central facts, section 8).
 
-    Taken from any object that holds a path on the site; the name is the value whose key speaks of a name. The raw
+    Taken from any object that holds a path or address of the site; the name is the value whose key speaks of a name or
+    title. What cannot be made out is a link without a URL: named, so that it is missed and not passed over. The raw
     JSON is kept whatever is made out here.
     """
-    links: list[Link] = []
-    for item in items if isinstance(items, list) else ():
-        if not isinstance(item, dict):
-            continue
-        url = next((v for v in item.values() if isinstance(v, str) and v.startswith("/") and v[1:2] != "/"), "")
-        name = next((v for k, v in item.items() if "name" in k.lower() and isinstance(v, str)), "")
-        media_type = next((v for k, v in item.items() if "type" in k.lower() and isinstance(v, str) and "/" in v), "")
-        if url or name:
-            links.append(Link(url, name or url.rsplit("/", 1)[-1], media_type))
-    return tuple(links)
+    if not items:
+        return ()
+    return tuple(_link(item) for item in (items if isinstance(items, list) else [items]))
+
+
+def _link(item: object) -> Link:
+    if not isinstance(item, dict):
+        return Link("", str(item)[:200])
+    texts = {key.lower(): value for key, value in item.items() if isinstance(value, str)}
+    url = next((v for v in texts.values() if (v.startswith("/") and v[1:2] != "/") or v.startswith("https://")), "")
+    name = next((v for k, v in texts.items() if "name" in k or "title" in k), "")
+    media_type = next((v for k, v in texts.items() if "type" in k and "/" in v), "")
+    return Link(url, name or url.partition("?")[0].rsplit("/", 1)[-1] or "(no name)", media_type)
 
 
 def attachments(items: object, artifacts: Iterable[Artifact]) -> tuple[Attachment, ...]:

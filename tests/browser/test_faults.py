@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import random
@@ -115,6 +116,75 @@ class ThreadsFail:
         if visit.stage == "json" and self.part in visit.request.path:
             return web.Response(status=503, headers={"retry-after": "0"})
         return None
+
+
+class Answers:
+    """A mood: every request for data or a file whose path has this part is answered like this."""
+
+    name = "answers"
+
+    def __init__(self, part: str, body: str, media_type: str, status: int = 200) -> None:
+        self.part, self.body, self.media_type, self.status = part, body, media_type, status
+
+    async def answer(self, visit: Visit) -> web.StreamResponse | None:
+        if visit.stage in ("json", "attachment") and self.part in visit.request.path:
+            return web.Response(text=self.body, content_type=self.media_type, status=self.status)
+        return None
+
+
+@pytest.mark.parametrize(
+    "mood",
+    [
+        Answers("/ViewCase", '{"cases": "elsewhere"}', "application/json"),
+        Answers("/ViewCase", "older than one year", "text/plain", 404),
+    ],
+    ids=["another shape", "not found"],
+)
+def test_a_page_that_changed_is_kept_whole_and_said(open_office: Opener, small_seller: Seller, mood: Answers) -> None:
+    with StandIn(small_seller, now=NOW, moods=(mood,)) as site:
+        office = open_office(site)
+        ended = office.run("--json", "sync", "--source", "cases")
+        cases = {t.site_thread for t in site.truth() if t.source == "cases"}
+    with office.opened() as archive:
+        kept = {t.site_thread: archive.read_capture(t.captures[-1].id) for t in archive.threads()}
+        unread = [t.unread for t in archive.threads()]
+
+    assert ended.returncode == 4
+    assert set(_states(ended.stdout).values()) == {"PARTIAL"}
+    assert set(kept) == cases
+    assert all(c.named("dom") and c.named("mhtml") and c.named("screenshot") for c in kept.values())
+    assert None not in unread
+
+
+def test_a_page_in_place_of_a_file_is_no_file(open_office: Opener, small_seller: Seller) -> None:
+    with StandIn(small_seller, now=NOW, moods=(Answers("attachments", "<p>sign in</p>", "text/html"),)) as site:
+        office = open_office(site)
+        ended = office.run("--json", "sync", "--source", "cases")
+        again = office.run("--json", "sync", "--source", "cases")
+
+    assert (ended.returncode, again.returncode) == (4, 4)
+    assert "a page came in its place" in ended.stdout
+    assert "an attachment was not fetched" in again.stdout
+
+
+class Slow:
+    """A mood: the answer to the password comes late."""
+
+    name = "slow"
+
+    async def answer(self, visit: Visit) -> web.StreamResponse | None:
+        if visit.stage == "password":
+            await asyncio.sleep(22)
+        return None
+
+
+def test_a_slow_answer_is_no_refusal(open_office: Opener, small_seller: Seller) -> None:
+    with StandIn(small_seller, now=NOW, moods=(Slow(),)) as site:
+        ended = open_office(site).run("sync", "--source", "performance-notifications")
+        submissions = site.counters.password_submissions
+
+    assert ended.returncode == 0, ended.stderr
+    assert submissions == 1
 
 
 class Empties:

@@ -54,20 +54,26 @@ class Watch:
 
     def _look(self, largest_bytes: int) -> None:
         for folder in self._folders:
+            here = folder.stat().st_dev  # what is mounted below is another place
             for path in folder.rglob("*"):
-                self._search_file(path, largest_bytes)
+                self._search_file(path, here, largest_bytes)
         for process in Path("/proc").iterdir():
             if process.name.isdigit():
                 for view in ("cmdline", "environ"):
                     if self._search(process / view):
                         self.processes_seen.add(process.name)
 
-    def _search_file(self, path: Path, largest_bytes: int) -> None:
+    def _search_file(self, path: Path, device: int, largest_bytes: int) -> None:
         try:
             facts = path.stat(follow_symlinks=False)
         except OSError:
             return  # gone in the meantime
-        if stat.S_ISREG(facts.st_mode) and facts.st_size <= largest_bytes and facts.st_mtime >= self._since_s:
+        if (
+            facts.st_dev == device
+            and stat.S_ISREG(facts.st_mode)
+            and facts.st_size <= largest_bytes
+            and facts.st_mtime >= self._since_s
+        ):
             self.files_seen.add(str(path))
             self._search(path)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from archiver.model import Artifact, Capture, Kind, Listing, Scope, Source, Thread, Unread
-from archiver.site.fields import plain
+from archiver.site.fields import attachment_links, plain
 from archiver.site.sitemap import load
 from archiver.site.sources import READERS, read
 from tests.reading.samples import CASES, TAKEN_AT, capture
@@ -113,6 +113,32 @@ def test_a_token_says_that_there_is_more() -> None:
 
     assert isinstance(listing, Listing)
     assert listing.last is False
+
+
+def test_an_answer_that_names_no_token_says_nothing_about_the_end() -> None:
+    listing = _listing(Source.BUYER_MESSAGES, {"cases": []})
+
+    assert isinstance(listing, Listing)
+    assert listing.last is None
+
+
+@pytest.mark.parametrize(
+    "items, links",
+    [
+        (None, []),
+        ([], []),
+        (["abc.pdf"], [("", "abc.pdf")]),
+        ([{"attachmentId": "1", "title": "letter.pdf"}], [("", "letter.pdf")]),
+        ({"items": ["a"]}, [("", "(no name)")]),
+        ([{"url": "https://site.example/f/1.pdf?token=x"}], [("https://site.example/f/1.pdf?token=x", "1.pdf")]),
+        ([{"downloadPath": "/f/2", "fileName": "発票.pdf", "contentType": "application/pdf"}], [("/f/2", "発票.pdf")]),
+        ([{"where": "//evil.example/x", "name": "n"}], [("", "n")]),
+    ],
+)
+def test_every_attachment_is_named_even_where_its_place_cannot_be_made_out(
+    items: object, links: list[tuple[str, str]]
+) -> None:
+    assert [(link.url, link.name) for link in attachment_links(items)] == links
 
 
 @pytest.mark.parametrize(

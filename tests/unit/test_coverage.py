@@ -402,3 +402,12 @@ def test_the_line_keeps_its_contract() -> None:
         "account_label": "ACME",
         "missed": [{"thread": ref("b").thread, "why": "gone"}],
     }
+
+
+def test_a_row_of_another_marketplace_that_comes_twice_is_a_list_that_moved() -> None:
+    ours = Listing((ref("a"),), rows=("a", "theirs"))
+    next_page = Listing((ref("b"),), rows=("theirs", "b"))
+    coverage = folded(PROVEN, Listed(ours, 1), Listed(next_page, 2), seen("a"), seen("b"), END, PROVEN)
+
+    assert coverage.verdict is Verdict.SUSPECT
+    assert "twice" in coverage.reasons[0]

@@ -216,7 +216,7 @@ def test_a_refusal_bars_the_account_until_a_person_clears_it(archive: Archive, m
     assert before is None
     assert other is None
     assert isinstance(barred, CredentialRefused)
-    assert "is not tried again: Amazon refused the password." in barred.message
+    assert "is not tried again by itself: Amazon refused the password." in barred.message
     assert "archiver account add acme" in barred.hint
     assert memory.barred() is None
 
