@@ -53,6 +53,7 @@ class Step(StrEnum):
     SKIP = auto()
     WAIT = auto()
     DONE = auto()
+    HAND_OVER = auto()
     STOP = auto()
 
 
@@ -67,7 +68,8 @@ class Blame(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What to do now. `credential` goes with SUBMIT; `blame`, `why` and `hint` with STOP."""
+    """What to do now. `credential` goes with SUBMIT; `blame`, `why` and `hint` with STOP, and with HAND_OVER: what it
+    means where no person comes."""
 
     step: Step
     credential: Credential | None = None
@@ -126,49 +128,49 @@ _RULES: dict[Screen, Move] = {
         hint="Reset it in your own browser, then run `archiver account add` with the new one.",
     ),
     Screen.IMAGE_CAPTCHA: Move(
-        Step.STOP,
+        Step.HAND_OVER,
         blame=Blame.PERSON,
         why="Amazon shows a captcha.",
         hint="Sign in once in your own browser from this network, then run `archiver login`.",
     ),
     Screen.CVF_CAPTCHA: Move(
-        Step.STOP,
+        Step.HAND_OVER,
         blame=Blame.PERSON,
         why="Amazon shows a captcha.",
         hint="Sign in once in your own browser from this network, then run `archiver login`.",
     ),
     Screen.ACIC_CHALLENGE: Move(
-        Step.STOP,
+        Step.HAND_OVER,
         blame=Blame.PERSON,
         why="Amazon shows a picture puzzle; no code was sent to anyone.",
         hint="Sign in once in your own browser from this network, then run `archiver login`.",
     ),
     Screen.CONTINUE_WALL: Move(
-        Step.STOP,
+        Step.HAND_OVER,
         blame=Blame.PERSON,
         why="Amazon asks for a click on “Continue shopping” before it shows the sign-in.",
         hint="Open the site once in your own browser from this network, then run `archiver login`.",
     ),
     Screen.OTP_DEVICE_CHOICE: Move(
-        Step.STOP,
+        Step.HAND_OVER,
         blame=Blame.PERSON,
         why="Amazon asks where to send a one-time code.",
         hint="Make an authenticator app the preferred method of this sign-in, then run `archiver login`.",
     ),
     Screen.CVF_CODE: Move(
-        Step.STOP,
+        Step.HAND_OVER,
         blame=Blame.PERSON,
         why="Amazon sent a verification code to the owner of the account and waits for it.",
         hint="Sign in once in your own browser from this network and enter it there, then run `archiver login`.",
     ),
     Screen.APPROVAL_PENDING: Move(
-        Step.STOP,
+        Step.HAND_OVER,
         blame=Blame.PERSON,
         why="Amazon waits for an approval on the account owner's phone.",
         hint="Approve it there, then run `archiver login`.",
     ),
     Screen.CLAIMS_PICKER: Move(
-        Step.STOP,
+        Step.HAND_OVER,
         blame=Blame.PERSON,
         why="Amazon asks how to verify that it is you.",
         hint="Sign in once in your own browser from this network, then run `archiver login`.",
@@ -205,7 +207,7 @@ def decide(screen: Screen, state: State) -> tuple[Move, State]:
             why=_TWICE[move.credential],
             hint="Sign in once in your own browser to see why, then run `archiver login`.",
         )
-    elif state.steps >= MOST_STEPS and move.step not in (Step.DONE, Step.STOP):
+    elif state.steps >= MOST_STEPS and move.step not in (Step.DONE, Step.HAND_OVER, Step.STOP):
         move = Move(
             Step.STOP,
             blame=Blame.SITE,

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -25,14 +25,18 @@ from archiver.portal import camera, sign_in
 from archiver.portal.camera import Recorder
 from archiver.portal.guard import Guard, Rules
 from archiver.portal.pace import Budget, Counted, Pace
+from archiver.portal.person import Person, Task
 from archiver.portal.sign_in import Secrets
 from archiver.portal.walk import SIGNED_OUT, Walk
-from archiver.signin import Screen
+from archiver.signin import Move, Screen
 from archiver.site.sitemap import SiteMap, trusted_origins
 from archiver.site.sources import READERS
 
 _MOST_RENEWALS = 12
 """Sessions hold for weeks [L]. One that ends a dozen times in a run is fought over, and each renewal is a sign-in."""
+
+_PERSON_TIMEOUT = timedelta(minutes=25)
+"""As long as Amazon waits for an approval [C]."""
 
 
 class SessionEnded(ArchiverError):
@@ -73,6 +77,7 @@ class Door:
     label: str = ""
     full: bool = False
     headed: bool = False
+    person: Person | None = None
 
     @contextmanager
     def enter(self) -> Iterator[Portal]:
@@ -150,12 +155,16 @@ class Portal:
                 door.memory,
                 self.pace,
                 self._keep_unknown,
+                self._hand_over,
             )
         except PlaywrightError as error:
             raise BrowserFailed(
                 f"The browser failed during the sign-in ({type(error).__name__}).",
                 hint="Nothing to do: the next scheduled run tries again.",
             ) from None  # Playwright's message may repeat what was typed
+        finally:
+            if door.person is not None:
+                door.person.leave()
         self.keep_session()
 
     def renew(self) -> None:
@@ -188,6 +197,21 @@ class Portal:
         except PlaywrightError:
             return  # the browser is gone; the session kept after the sign-in stands
         self.door.memory.keep_session(json.dumps(state).encode())
+
+    def _hand_over(self, screen: Screen, move: Move) -> bool:
+        """Get a person to the page; whether it shows another screen since."""
+        door = self.door
+        if door.person is None:
+            return False
+        task = Task(door.account, screen, move.why, move.hint, datetime.now(UTC) + _PERSON_TIMEOUT)
+        self.guard.person_attends = True
+        try:
+            return door.person.attend(self.page, self.session, task, self.pace, lambda: self._shows_another(screen))
+        finally:
+            self.guard.person_attends = False
+
+    def _shows_another(self, screen: Screen) -> bool:
+        return sign_in.showing(self.page, self.door.sitemap) is not screen
 
     def _keep_unknown(self, screen: Screen) -> None:
         artifacts = camera.photograph(self.page, self.session)

@@ -31,8 +31,10 @@ class Rules:
     origins: frozenset[str]
     map: GuardMap
 
-    def objection(self, method: str, url: str, body: str | None, *, signing_in: bool) -> str | None:
-        """Why this request must not leave, or None if it may."""
+    def objection(
+        self, method: str, url: str, body: str | None, *, signing_in: bool, person: bool = False
+    ) -> str | None:
+        """Why this request must not leave, or None if it may. `person`: one is at the page."""
         try:
             parts = urlsplit(url)
         except ValueError:
@@ -49,7 +51,7 @@ class Rules:
         if method in ("GET", "HEAD"):
             return self._objection_to_get(_folded(parts.path))
         if method == "POST":
-            return self._objection_to_post(origin, parts.path, body, signing_in=signing_in)
+            return self._objection_to_post(origin, parts.path, body, signing_in=signing_in, person=person)
         return f"method {method}"
 
     def _is_asset_host(self, netloc: str) -> bool:
@@ -66,9 +68,13 @@ class Rules:
         forbidden = (_folded(p).rstrip("/") + "/" for p in self.map.forbidden_gets)
         return "a GET that changes state" if any(f"{path}/".startswith(p) for p in forbidden) else None
 
-    def _objection_to_post(self, origin: str, path: str, body: str | None, *, signing_in: bool) -> str | None:
+    def _objection_to_post(
+        self, origin: str, path: str, body: str | None, *, signing_in: bool, person: bool
+    ) -> str | None:
         if path in self.map.sign_in_posts:
-            return None if signing_in else "a sign-in POST outside the sign-in"
+            return None if signing_in or person else "a sign-in POST outside the sign-in"
+        if path in self.map.person_posts:
+            return None if person else "an answer that only a person may give"
         for listing in self.map.listing_posts:
             if path == listing.path and origin == self.site:
                 return None if _has_only(body, listing.keys) else "a listing POST of an unknown shape"
@@ -128,6 +134,8 @@ class Guard:
     sign_in_posts: int = 0
     """How many sign-in POSTs may still leave: a page that loads itself again sends its form again, and a credential
     is submitted once."""
+    person_attends: bool = False
+    """Whether a person is at the page, and what they send in answer to a challenge may leave."""
     sent: list[Sent] = field(default_factory=list)
     _unanswered: dict[tuple[str, str], deque[Sent]] = field(default_factory=dict)
     _closed: tuple[float, str | None] = (float("-inf"), None)
@@ -173,10 +181,10 @@ class Guard:
             self.refusals[Refusal(request["method"], _bare(request["url"]), f"page gone: {type(error).__name__}")] += 1
 
     def _may_pass(self, method: str, url: str, body: str | None) -> bool:
-        signing_in = self.sign_in_posts > 0
-        objection = self._why_closed() or self.rules.objection(method, url, body, signing_in=signing_in)
+        signing_in, person = self.sign_in_posts > 0, self.person_attends
+        objection = self._why_closed() or self.rules.objection(method, url, body, signing_in=signing_in, person=person)
         if objection is None:
-            if method == "POST" and urlsplit(url).path in self.rules.map.sign_in_posts:
+            if not person and method == "POST" and urlsplit(url).path in self.rules.map.sign_in_posts:
                 self.sign_in_posts -= 1
             self.passed[method] += 1
             self.sent.append(Sent(datetime.now(UTC), method, _bare(url)))

@@ -110,8 +110,11 @@ def play(
     memory: Memory,
     pace: Pace,
     keep_unknown: Callable[[Screen], None],
+    hand_over: Callable[[Screen, Move], bool],
 ) -> Screen:
     """From whatever is showing to a signed-in screen (SELECT_ACCOUNT or AUTHENTICATED), which is returned.
+
+    `hand_over` gets a person to the page and says whether the screen is another one since.
 
     Raises CredentialRefused, PersonNeeded, PageUnknown or SiteUnreachable, each with what to do next.
     """
@@ -143,7 +146,9 @@ def play(
                 _press(page, sitemap.fills[screen])
             case Step.WAIT:
                 _wait_for_change(page, sitemap, screen, pace)
-            case Step.STOP:
+            case Step.HAND_OVER | Step.STOP:
+                if move.step is Step.HAND_OVER and hand_over(screen, move):
+                    continue
                 stopped = stop(move, screen, account)
                 if pending is not None and move.blame in (Blame.REFUSED, Blame.PERSON, Blame.UNKNOWN):
                     # A captcha after the password is how a refusal often looks [C]: nothing is typed again by itself.

@@ -367,13 +367,11 @@ class Walk:
         return failure
 
     def _look_for_challenge(self) -> None:
-        """Raises SignedOut where the site asks for a sign-in; what the table says where only a person may go on."""
+        """Raises SignedOut where the sign-in is to be played: it is asked for, or a person, which is its matter too."""
         screen = sign_in.showing(self.page, self.sitemap)
-        if screen in SIGNED_OUT:
-            raise SignedOut
         move, _ = signin.decide(screen, signin.State())
-        if move.blame in (Blame.PERSON, Blame.REFUSED):
-            raise sign_in.stop(move, screen, self.scope.account)
+        if screen in SIGNED_OUT or move.blame in (Blame.PERSON, Blame.REFUSED):
+            raise SignedOut
 
     def _answer(self, awaited: Callable[[str], bool]) -> Response | None:
         """The answer the page shows. A page that asks in turn, here and there, may still be waiting for its last."""

@@ -62,6 +62,7 @@ class GuardMap:
 
     asset_hosts: tuple[str, ...]
     sign_in_posts: tuple[str, ...]
+    person_posts: tuple[str, ...]
     forbidden_gets: tuple[str, ...]
     listing_posts: tuple[ListingPost, ...]
 
@@ -168,6 +169,7 @@ def _site_map(tree: dict[str, Any]) -> SiteMap:
         guard=GuardMap(
             asset_hosts=_texts(guard["asset_hosts"]),
             sign_in_posts=_texts(guard["sign_in_posts"]),
+            person_posts=_texts(guard["person_posts"]),
             forbidden_gets=_texts(guard["forbidden_gets"]),
             listing_posts=tuple(ListingPost(p["path"], frozenset(_texts(p["keys"]))) for p in guard["listing_posts"]),
         ),

@@ -17,6 +17,7 @@ LISTING = "/hill/hillservice/mons-api/SearchForCases"
 MAP = GuardMap(
     asset_hosts=("m.media-amazon.com", "*.token.awswaf.com"),
     sign_in_posts=("/ap/signin", "/ax/claim"),
+    person_posts=("/ap/cvf/verify",),
     forbidden_gets=("/gp/sign-out.html", "/messaging/no-response-needed", "/Messaging/Contact/"),
     listing_posts=(ListingPost(LISTING, frozenset({"page", "searchPageSize", "caseFilters"})),),
 )
@@ -290,7 +291,7 @@ def test_a_listing_post_goes_only_to_the_site_itself() -> None:
 
 
 def test_a_map_may_forbid_everything() -> None:
-    guard_map = GuardMap(asset_hosts=(), sign_in_posts=(), forbidden_gets=("/",), listing_posts=())
+    guard_map = GuardMap(asset_hosts=(), sign_in_posts=(), person_posts=(), forbidden_gets=("/",), listing_posts=())
     rules = Rules(SITE, frozenset({SITE}), guard_map)
 
     assert {rules.objection("GET", SITE + path, None, signing_in=True) for path in ("", "/", "/home")} == {
