@@ -90,7 +90,6 @@ class Door:
         with browsers.running(self.executable, headed=self.headed) as browser:
             guard.watch(browser)
             context = self._context(browser)
-            guard.close_web_sockets(context)
             guard.watch_answers(context)
             page = context.new_page()
             session = context.new_cdp_session(page)

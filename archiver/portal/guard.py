@@ -2,7 +2,8 @@
 
 `Rules.objection` decides and is pure; `Guard` stands in Chromium's network layer (the Fetch domain of the browser as a
 whole), where every request pauses before it leaves: documents, frames, fetch, beacons, images, workers, popups, and
-each hop of a redirect, which Playwright's own routing does not see. WebSockets, service workers and downloads are off.
+each hop of a redirect, which Playwright's own routing does not see. Service workers and downloads are off; WebSockets,
+which that domain does not see either, have no way out of the browser (`portal/browser.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, CDPSession, Response, WebSocketRoute
+from playwright.sync_api import Browser, BrowserContext, CDPSession, Response
 from playwright.sync_api import Error as PlaywrightError
 
 from archiver.site.sitemap import GuardMap
@@ -153,13 +154,10 @@ class Guard:
         session.send("Fetch.enable", {"patterns": [{"urlPattern": "*", "requestStage": "Request"}]})
         return session
 
-    def close_web_sockets(self, context: BrowserContext) -> None:
-        """The one way out that Chromium's Fetch domain does not see."""
-        context.route_web_socket("**/*", lambda socket: self._web_socket(socket))
-
     def watch_answers(self, context: BrowserContext) -> None:
-        """Note how what left was answered."""
+        """Note how what left was answered, and each WebSocket a page tried; the browser has no way out for them."""
         context.on("response", lambda response: self._answered(response))
+        context.on("page", lambda page: page.on("websocket", lambda socket: self._web_socket(socket.url)))
 
     def _answered(self, response: Response) -> None:
         waiting = self._unanswered.get((response.request.method, response.url))
@@ -199,9 +197,8 @@ class Guard:
             self._closed = (time.monotonic(), self.closed())
         return self._closed[1]
 
-    def _web_socket(self, socket: WebSocketRoute) -> None:
-        self.refusals[Refusal("WEBSOCKET", _bare(socket.url), "WebSockets are off")] += 1
-        socket.close()
+    def _web_socket(self, url: str) -> None:
+        self.refusals[Refusal("WEBSOCKET", _bare(url), "WebSockets are off")] += 1
 
 
 def _post_data(request: dict[str, Any]) -> str | None:

@@ -68,7 +68,7 @@ def guarded(browser: Browser, hostile: Hostile) -> Iterator[tuple[Guard, Page]]:
     guard = Guard(Rules(site=hostile.origin, origins=frozenset({hostile.origin}), map=load().guard))
     session = guard.watch(browser)
     context = browser.new_context(service_workers="block", accept_downloads=False)
-    guard.close_web_sockets(context)
+    guard.watch_answers(context)
     page = context.new_page()
     page.goto(hostile.origin + "/")
     yield guard, page
@@ -127,12 +127,29 @@ def test_another_host_is_never_reached(hostile: Hostile, guarded: tuple[Guard, P
     assert {refusal.why for refusal in guard.refusals} == {"another host"}
 
 
-def test_a_web_socket_is_closed_before_it_opens(hostile: Hostile, guarded: tuple[Guard, Page]) -> None:
+SOCKETS = {
+    "page": "new WebSocket(`ws://${location.host}/ws`)",
+    "frame": "{const f = document.createElement('iframe');"
+    "f.srcdoc = `<script>new WebSocket('ws://${location.host}/ws')</script>`; document.body.append(f)}",
+    "worker": "new Worker(URL.createObjectURL(new Blob([`new WebSocket('ws://${location.host}/ws')`])))",
+}
+
+
+@pytest.mark.parametrize("where", SOCKETS)
+def test_a_web_socket_goes_nowhere(where: str, hostile: Hostile, guarded: tuple[Guard, Page]) -> None:
     guard, page = guarded
-    page.evaluate("() => new Promise(done => { new WebSocket(`ws://${location.host}/ws`).onclose = done; })")
+    page.evaluate(f"() => {{ {SOCKETS[where]} }}")
+    _await(page, lambda: bool(guard.refusals))
+    page.wait_for_timeout(200)  # the time it would have taken to arrive
 
     assert ("GET", "/ws") not in hostile.arrived
     assert [refusal.method for refusal in guard.refusals] == ["WEBSOCKET"]
+
+
+def test_there_are_no_shared_workers_to_open_one_unseen(guarded: tuple[Guard, Page]) -> None:
+    _, page = guarded
+
+    assert page.evaluate("() => typeof SharedWorker + ' ' + typeof WebSocketStream") == "undefined undefined"
 
 
 def test_the_post_that_lists_is_let_through(hostile: Hostile, guarded: tuple[Guard, Page]) -> None:
