@@ -58,6 +58,10 @@ class ArchiveHeld(ArchiverError):
     exit_code = Exit.ARCHIVE_HELD
 
 
+class Defect(ArchiverError):
+    """The archiver itself is wrong. What was captured is kept."""
+
+
 # --- a person, at the sign-in ----------------------------------------------------------------------------------
 
 

@@ -107,6 +107,12 @@ def sync(scopes: Sequence[Scope], door: Door, archive: Archive, read: Read, tell
     return Outcome(tuple(_ended(coverage, "the walk told of no end") for coverage in coverages.values()), first)
 
 
+def failed(scopes: Sequence[Scope], failure: ArchiverError) -> Outcome:
+    """What a run that failed came to where nobody knows how far it got: nothing that could be claimed."""
+    coverages = (_ended(Coverage(scope, ever_had=0), failure.message) for scope in scopes)
+    return Outcome(tuple(coverages), failure)
+
+
 def _sync_one(
     coverage: Coverage, portal: Portal, archive: Archive, read: Read, tell: Tell, halt: Halt
 ) -> Iterator[Coverage]:

@@ -22,11 +22,11 @@ from archiver.archive.archive import Archive
 from archiver.archive.vault import Vault
 from archiver.config import AccountConfig, Config
 from archiver.credentials import unlock
-from archiver.errors import AccessStopped, ArchiverError, CredentialRefused, Exit, PersonNeeded, UsageError
-from archiver.log import hide
+from archiver.errors import AccessStopped, ArchiverError, CredentialRefused, Defect, Exit, PersonNeeded, UsageError
+from archiver.log import get_logger, hide
 from archiver.model import Capture, Scope, Source, Thread, Unread
 from archiver.signin import Credential
-from archiver.sync import Halt, Outcome, Tell, sync
+from archiver.sync import Halt, Outcome, Tell, failed, sync
 
 if TYPE_CHECKING:
     from archiver.portal.pace import Budget
@@ -232,7 +232,18 @@ def sync_accounts(
             continue
         asked = partial(_halted, archive, account.name, halt)
         door = _Door(config, archive, account, report, asked, full=full)
-        report.outcomes[account.name] = sync(scopes, door, archive, reader(config), tell, asked)
+        try:
+            report.outcomes[account.name] = sync(scopes, door, archive, reader(config), tell, asked)
+        except Exception as error:
+            # Ours; the other accounts and the record of the run are not to pay for it.
+            get_logger().exception("failed in the archiver itself", account=account.name)
+            report.outcomes[account.name] = failed(
+                scopes,
+                Defect(
+                    f"Something went wrong in the archiver itself ({type(error).__name__}).",
+                    hint=f"Run `archiver -v sync {account.name}` to see where, and report that.",
+                ),
+            )
     requests = "\n".join(json.dumps(request, ensure_ascii=False) for request in report.requests)
     archive.enter(_run_record(report, started_at, datetime.now(UTC)), requests.encode())
     return report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from itertools import permutations
 from pathlib import Path
@@ -12,11 +13,12 @@ from archiver.archive.archive import Archive
 from archiver.archive.keyring import KeyFile
 from archiver.config import AccountConfig, ArchiveConfig, Config, Cron, ScheduleConfig
 from archiver.coverage import Coverage
-from archiver.errors import ArchiverError, CredentialRefused, Exit, PersonNeeded, UsageError
+from archiver.errors import ArchiverError, CredentialRefused, Defect, Exit, PersonNeeded, UsageError
+from archiver.log import configure
 from archiver.model import Ended, Identified, Listed, Listing, Scope, Source
 from archiver.signin import Credential
 from archiver.sync import Outcome
-from archiver.wiring import Report, VaultMemory, chosen_accounts, is_loopback
+from archiver.wiring import Report, VaultMemory, chosen_accounts, is_loopback, sync_accounts
 
 SCOPE = Scope("acme", "DE", Source.CASES)
 
@@ -119,6 +121,29 @@ def test_an_account_that_is_not_there_is_one_sentence(config: Config, names: lis
         chosen_accounts(config, names)
 
     assert str(refused.value).startswith(sentence)
+
+
+# --- a run ------------------------------------------------------------------------------------------------------
+
+
+def test_a_defect_in_one_account_costs_the_others_nothing(archive: Archive) -> None:
+    config = configured("eu", "us")
+    answers: list[Exception | ArchiverError] = [KeyError("a defect"), UsageError("No.", hint="Stop.")]
+
+    def halt() -> ArchiverError | None:
+        answer = answers.pop(0)
+        if isinstance(answer, ArchiverError):
+            return answer
+        raise answer
+
+    said = io.StringIO()
+    configure(stream=said)
+    ran = sync_accounts(config, archive, config.accounts, tell=lambda *_: None, halt=halt)
+
+    assert {name: type(outcome.failure) for name, outcome in ran.outcomes.items()} == {"eu": Defect, "us": UsageError}
+    assert [str(c.verdict) for c in ran.outcomes["eu"].coverages] == ["FAILED"] * len(Source)
+    assert {status.scope.account: status.state for status in archive.status()} == {"eu": "FAILED", "us": "FAILED"}
+    assert "KeyError: 'a defect'" in said.getvalue()
 
 
 # --- this machine -----------------------------------------------------------------------------------------------
