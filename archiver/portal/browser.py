@@ -1,7 +1,7 @@
 """Which browser runs, how it is started, and where its files go while it runs.
 
-Order: the configured one, a Chromium or Chrome on PATH, Playwright's own. Its profile lies in memory where the
-machine has a memory file system, and is gone when the run is over; what a killed run left is swept by the next.
+Order: the configured one, a Chromium or Chrome on PATH, Playwright's own. Its profile lies in memory, and is gone when
+the run is over; what a killed run left is swept by the next.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Playwright, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
 from archiver import __version__
-from archiver.errors import BrowserFailed, BrowserMissing
+from archiver.errors import BrowserFailed, BrowserMissing, UsageError
 
 ON_PATH = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
@@ -147,12 +147,19 @@ _LONGEST_ROOT_BYTES = 40
 """Chromium puts a Unix socket some 65 bytes below it, and the name of one may have 107."""
 
 
-def scratch_root(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where profiles lie while a browser runs: memory, where the machine offers it."""
-    for candidate in (environ.get("XDG_RUNTIME_DIR"), "/dev/shm"):  # noqa: S108  a memory file system, on purpose
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  a memory file system, on purpose
+
+
+def scratch_root(environ: Mapping[str, str] = os.environ, shared: Path = _SHARED_MEMORY) -> Path:
+    """Where profiles lie while a browser runs: memory. Raises UsageError where the machine offers none."""
+    for candidate in (environ.get("XDG_RUNTIME_DIR"), str(shared)):
         if candidate and len(os.fsencode(candidate)) <= _LONGEST_ROOT_BYTES and os.access(candidate, os.W_OK):
             return Path(candidate)
-    return Path(tempfile.gettempdir())
+    raise UsageError(
+        "There is no place in memory for the browser's files, and on disk they must not lie.",
+        hint="Set XDG_RUNTIME_DIR to a folder on a memory file system (tmpfs) with a name of at most "
+        f"{_LONGEST_ROOT_BYTES} characters.",
+    )
 
 
 @contextmanager
