@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, CDPSession, Page
+from playwright.sync_api import Browser, BrowserContext, Page
 from playwright.sync_api import Error as PlaywrightError
 
 from archiver.errors import ArchiverError, BrowserFailed, Exit, PageUnknown, SiteUnreachable, WrongIdentity
 from archiver.model import Capture, Event, Identified, Kind, Known, Scope
 from archiver.portal import browser as browsers
 from archiver.portal import camera, sign_in
-from archiver.portal.camera import Recorder
 from archiver.portal.guard import Guard, Rules
 from archiver.portal.pace import Budget, Counted, Pace
 from archiver.portal.person import Person, Task
 from archiver.portal.sign_in import Secrets
+from archiver.portal.tab import Tab
 from archiver.portal.walk import SIGNED_OUT, Walk
 from archiver.signin import Move, Screen
 from archiver.site.sitemap import SiteMap, trusted_origins
@@ -91,10 +91,9 @@ class Door:
             guard.watch(browser)
             context = self._context(browser)
             guard.watch_answers(context)
-            page = context.new_page()
-            session = context.new_cdp_session(page)
-            pace = Pace(page, self.halt, lambda: len(guard.sent), self.memory, self.pace_s, self.budget)
-            portal = Portal(self, context, page, session, Recorder(page), guard, pace)
+            tab = Tab(context)
+            pace = Pace(tab, self.halt, lambda: len(guard.sent), self.memory, self.pace_s, self.budget)
+            portal = Portal(self, context, tab, guard, pace)
             try:
                 portal.sign_in()
                 try:
@@ -129,13 +128,15 @@ class Portal:
 
     door: Door
     context: BrowserContext
-    page: Page
-    session: CDPSession
-    recorder: Recorder
+    tab: Tab
     guard: Guard
     pace: Pace
     chosen: str = ""
     renewals: int = 0
+
+    @property
+    def page(self) -> Page:
+        return self.tab.page
 
     # --- the way in --------------------------------------------------------------------------------------------
 
@@ -146,7 +147,7 @@ class Portal:
         try:
             sign_in.play(
                 self.page,
-                self.recorder,
+                self.tab.recorder,
                 self.guard,
                 door.sitemap,
                 door.account,
@@ -205,7 +206,7 @@ class Portal:
         task = Task(door.account, screen, move.why, move.hint, datetime.now(UTC) + _PERSON_TIMEOUT)
         self.guard.person_attends = True
         try:
-            return door.person.attend(self.page, self.session, task, self.pace, lambda: self._shows_another(screen))
+            return door.person.attend(self.page, self.tab.session, task, self.pace, lambda: self._shows_another(screen))
         finally:
             self.guard.person_attends = False
 
@@ -213,7 +214,7 @@ class Portal:
         return sign_in.showing(self.page, self.door.sitemap) is not screen
 
     def _keep_unknown(self, screen: Screen) -> None:
-        artifacts = camera.photograph(self.page, self.session)
+        artifacts = camera.photograph(self.page, self.tab.session)
         self.door.keep(
             Capture(
                 scope=Scope(self.door.account),
@@ -228,7 +229,9 @@ class Portal:
 
     def _load(self, url: str) -> None:
         self.pace.before_page()
-        self.recorder.start()
+        if self.tab.crashed:
+            self.tab.reopen()
+        self.tab.recorder.start()
         try:
             response = self.page.goto(url, wait_until="domcontentloaded", timeout=sign_in.PAGE_TIMEOUT_S * 1000)
         except PlaywrightError as error:
@@ -242,7 +245,7 @@ class Portal:
                 f"{urlsplit(url).netloc} answered {response.status}.",
                 hint="Nothing to do: the next scheduled run tries again.",
             )
-        camera.settle(self.page, self.recorder, timeout_s=sign_in.PAGE_TIMEOUT_S)
+        camera.settle(self.page, self.tab.recorder, timeout_s=sign_in.PAGE_TIMEOUT_S)
 
     # --- which account, which marketplace ----------------------------------------------------------------------
 
@@ -284,7 +287,7 @@ class Portal:
                 f"The account switcher could not be worked to choose {marketplace}.",
                 hint="Mend `switcher` in site.toml, then run `archiver sync` again.",
             ) from error
-        camera.settle(self.page, self.recorder, timeout_s=sign_in.PAGE_TIMEOUT_S)
+        camera.settle(self.page, self.tab.recorder, timeout_s=sign_in.PAGE_TIMEOUT_S)
 
     def _account_row(self) -> Any:
         switcher = self.door.sitemap.switcher
@@ -316,6 +319,8 @@ class Portal:
     def identify(self, marketplace: str) -> Identified:
         """Ask the site which account and marketplace it shows. The header is the truth, not the host name [C]."""
         sitemap = self.door.sitemap
+        if self.tab.crashed:
+            self._load(self.door.site + sitemap.home)
         fetched = camera.fetch(self.page, sitemap.identity_path)
         if "json" not in fetched.media_type and self._signed_out():
             self._sign_in_again()
@@ -349,9 +354,7 @@ class Portal:
         if scope.source is None:
             raise ValueError("a walk needs a source")
         return Walk(
-            page=self.page,
-            session=self.session,
-            recorder=self.recorder,
+            tab=self.tab,
             site=self.door.site,
             sitemap=self.door.sitemap,
             map=self.door.sitemap.sources[scope.source],

@@ -13,9 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from playwright.sync_api import Page
-
 from archiver.errors import ArchiverError, Exit
+from archiver.portal.tab import Tab
 
 _LISTEN_S = 0.5
 """How long a wait may go on without asking whether the run is to stop."""
@@ -51,7 +50,7 @@ class Counted(Protocol):
 class Pace:
     """Between two pages of one account. `sent` is how many requests have left so far in this run."""
 
-    page: Page
+    tab: Tab
     halt: Callable[[], ArchiverError | None]
     sent: Callable[[], int]
     counted: Counted
@@ -79,7 +78,7 @@ class Pace:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 return
-            self.page.wait_for_timeout(min(left_s, _LISTEN_S) * 1000)
+            self.tab.page.wait_for_timeout(min(left_s, _LISTEN_S) * 1000)
 
     def _count(self) -> None:
         new = self.sent() - self._told

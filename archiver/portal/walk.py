@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, quote, urlsplit
 
-from playwright.sync_api import CDPSession, Locator, Page, Response
 from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import Locator, Page, Response
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from archiver import signin
@@ -37,8 +37,8 @@ from archiver.model import (
     listing_digest,
 )
 from archiver.portal import camera, sign_in
-from archiver.portal.camera import Recorder
 from archiver.portal.pace import Pace
+from archiver.portal.tab import Tab
 from archiver.signin import Blame, Screen
 from archiver.site.interface import Reader
 from archiver.site.sitemap import SiteMap, SourceMap
@@ -50,6 +50,8 @@ _READY_S = 5.0
 _RETRIES = 3
 _BACK_OFF_S = 2.0
 _LATE_ANSWER_S = 5.0
+_MOST_CRASHES = 2
+_CRASHED = f"the page brought its browser tab down {_MOST_CRASHES} times"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,10 @@ class SignedOut(Exception):
     """The site shows its sign-in in the middle of the work. Caught where the work can be begun again."""
 
 
+class _Crashed(Exception):
+    """The page killed its renderer. Caught where the work can be begun again, in a new one."""
+
+
 class _Busy(Exception):
     """The site asked to come back later, and that time has passed: the list is to be opened again."""
 
@@ -72,13 +78,10 @@ class _Busy(Exception):
 class Walk:
     """One walk over one source in one marketplace.
 
-    `full` looks into unchanged threads as well. `renew` signs in
-    again, into the same marketplace, or raises.
+    `full` looks into unchanged threads as well. `renew` signs in again, into the same marketplace, or raises.
     """
 
-    page: Page
-    session: CDPSession
-    recorder: Recorder
+    tab: Tab
     site: str
     sitemap: SiteMap
     map: SourceMap
@@ -88,6 +91,10 @@ class Walk:
     pace: Pace
     renew: Callable[[], None]
     full: bool = False
+
+    @property
+    def page(self) -> Page:
+        return self.tab.page
 
     def events(self, known: Known) -> Iterator[Event]:
         """The whole walk; ends with exactly one `Ended`, unless the browser or the sign-in fails on the way.
@@ -119,7 +126,7 @@ class Walk:
     def _list_pages(self, known: Known) -> Iterator[Event]:
         """Page by page to the end. Where it has to be opened again, pages that were told are passed over."""
         told = 0
-        busy = 0
+        busy = crashes = 0
         while True:
             try:
                 for number, event in self._pages(known):
@@ -130,6 +137,12 @@ class Walk:
                 return
             except SignedOut:
                 self.renew()
+            except _Crashed:
+                crashes += 1
+                if crashes == _MOST_CRASHES:
+                    yield Missed(None, _CRASHED)
+                    yield Ended(reached_end=False, why=_CRASHED)
+                    return
             except _Busy:
                 busy += 1
                 if busy == _RETRIES:
@@ -186,14 +199,14 @@ class Walk:
         capture = self._capture(Kind.LIST, answers, page=number)
         if known.pages.get(number) == listing_digest(capture):
             return capture
-        return self._capture(Kind.LIST, (*answers, *camera.photograph(self.page, self.session)), page=number)
+        return self._capture(Kind.LIST, (*answers, *camera.photograph(self.page, self.tab.session)), page=number)
 
     def _open_list(self) -> str | None:
         """Go to the list and bring up all of it. What went wrong, or None."""
         failure = self._visit(self.site + self.map.list, None if self.map.open else self._is_list_answer)
         if failure is not None or not self.map.open:
             return failure.why if failure is not None else None
-        if self.recorder.answered(self._is_list_answer) is not None:
+        if self.tab.recorder.answered(self._is_list_answer) is not None:
             return None  # the list opened on all of it by itself
         for selector in self.map.open:
             control = self.page.locator(selector).first
@@ -209,14 +222,14 @@ class Walk:
     def _act(self, control: Locator) -> str | None:
         """Press what makes the page fetch its list, and wait for the answer. What went wrong, or None."""
         self.pace.before_page()
-        self.recorder.start()
+        self.tab.recorder.start()
         try:
             with self.page.expect_response(
                 lambda response: self._is_list_answer(response.url), timeout=sign_in.PAGE_TIMEOUT_S * 1000
             ) as answering:
                 control.click(timeout=sign_in.PAGE_TIMEOUT_S * 1000)
             answer = answering.value
-            camera.settle(self.page, self.recorder, timeout_s=sign_in.PAGE_TIMEOUT_S)
+            camera.settle(self.page, self.tab.recorder, timeout_s=sign_in.PAGE_TIMEOUT_S)
         except PlaywrightError as error:
             return f"the list did not answer: {self._first_line(error)}"
         if _is_busy(answer):
@@ -235,18 +248,21 @@ class Walk:
         return all(value in asked.get(key, []) for key, [value] in parse_qs(self.map.list_query).items())
 
     def _list_answers(self) -> tuple[Artifact, ...]:
-        return self.recorder.artifacts(self._is_list_answer)
+        return self.tab.recorder.artifacts(self._is_list_answer)
 
     # --- a thread ----------------------------------------------------------------------------------------------
 
     def _whole_thread(self, ref: Ref) -> Iterator[Event]:
         """What there is to tell of one thread; from the beginning where the session ended before anything was told."""
-        while True:
-            try:
-                yield from self._thread(ref)
-                return
-            except SignedOut:
-                self.renew()
+        for _ in range(_MOST_CRASHES):
+            with suppress(_Crashed):
+                while True:
+                    try:
+                        yield from self._thread(ref)
+                        return
+                    except SignedOut:
+                        self.renew()
+        yield Missed(ref, _CRASHED)
 
     def _thread(self, ref: Ref) -> Iterator[Event]:
         path = self.map.thread.replace("{id}", quote(ref.site_thread, safe=""))
@@ -265,13 +281,13 @@ class Walk:
             return
         try:
             at_rest = self._show_all()
-            seen = (*self.recorder.artifacts(is_answer), *camera.photograph(self.page, self.session))
+            seen = (*self.tab.recorder.artifacts(is_answer), *camera.photograph(self.page, self.tab.session))
         except PlaywrightError as error:
             yield Missed(ref, f"the page was not drawn: {self._first_line(error)}")
             return
         try:
             files, lost = self._attachments(seen)
-        except ArchiverError:
+        except (ArchiverError, _Crashed):
             yield Seen(self._capture(Kind.THREAD, seen, ref=replace(ref, stamp="")))
             raise
         # An empty stamp equals no listed one: what may be had tomorrow is asked for again tomorrow.
@@ -292,7 +308,7 @@ class Walk:
         self._expand()
         for frame in self.page.frames:
             frame.wait_for_load_state("load", timeout=sign_in.PAGE_TIMEOUT_S * 1000)
-        return camera.settle(self.page, self.recorder, timeout_s=sign_in.PAGE_TIMEOUT_S)
+        return camera.settle(self.page, self.tab.recorder, timeout_s=sign_in.PAGE_TIMEOUT_S)
 
     def _expand(self) -> None:
         """Unfold what the page folded, so that the picture shows all of it."""
@@ -341,11 +357,13 @@ class Walk:
         failure = _Failure("the page was not asked for", shown=False)
         for attempt in range(_RETRIES):
             self.pace.before_page()
-            self.recorder.start()
+            if self.tab.crashed:
+                self.tab.reopen()
+            self.tab.recorder.start()
             try:
                 camera.reset_window(self.page)
                 response = self.page.goto(url, wait_until="domcontentloaded", timeout=sign_in.PAGE_TIMEOUT_S * 1000)
-                settled = camera.settle(self.page, self.recorder, timeout_s=sign_in.PAGE_TIMEOUT_S)
+                settled = camera.settle(self.page, self.tab.recorder, timeout_s=sign_in.PAGE_TIMEOUT_S)
                 self._look_for_challenge()
                 answer = self._answer(awaited) if awaited else response
             except PlaywrightError as error:
@@ -375,7 +393,7 @@ class Walk:
 
     def _answer(self, awaited: Callable[[str], bool]) -> Response | None:
         """The answer the page shows. A page that asks in turn, here and there, may still be waiting for its last."""
-        answer = self.recorder.answered(awaited)
+        answer = self.tab.recorder.answered(awaited)
         if answer is None or 400 <= answer.status < 500:
             try:
                 self.page.wait_for_event(
@@ -383,12 +401,14 @@ class Walk:
                 )
             except PlaywrightTimeoutError:
                 return answer
-            camera.settle(self.page, self.recorder, timeout_s=sign_in.PAGE_TIMEOUT_S)
-        return self.recorder.answered(awaited)
+            camera.settle(self.page, self.tab.recorder, timeout_s=sign_in.PAGE_TIMEOUT_S)
+        return self.tab.recorder.answered(awaited)
 
     def _first_line(self, error: PlaywrightError) -> str:
-        """What Playwright says, in a line. Raises BrowserFailed where it says that there is no page any more."""
-        if self.page.is_closed() or "crashed" in error.message:
+        """What Playwright says, in a line. Raises _Crashed, and BrowserFailed where there is no browser any more."""
+        if self.tab.crashed:
+            raise _Crashed from error
+        if self.page.is_closed():
             raise BrowserFailed(
                 "The browser went away in the middle of the work.",
                 hint="Nothing to do: what was captured is kept, and the next run goes on from there.",

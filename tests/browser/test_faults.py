@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import random
+import signal
 import socket
 from collections.abc import Collection, Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -185,6 +189,62 @@ def test_a_slow_answer_is_no_refusal(open_office: Opener, small_seller: Seller) 
 
     assert ended.returncode == 0, ended.stderr
     assert submissions == 1
+
+
+class KillsItsRenderer:
+    """A mood: one case's page takes its renderer down, so many times, as one that eats all memory does."""
+
+    name = "kills its renderer"
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+        self.killed = 0
+        self.case = self.run_folder = ""
+
+    async def answer(self, visit: Visit) -> web.StreamResponse | None:
+        request = visit.request
+        if "/ViewCase" in request.path and request.query.get("caseId") == self.case and self.times:
+            self.times -= 1
+            for process in _renderers(self.run_folder):
+                os.kill(process, signal.SIGKILL)
+                self.killed += 1
+        return None
+
+
+def _renderers(run_folder: str) -> list[int]:
+    """The renderer processes of the browser whose files lie there: descendants of one that was told so."""
+    lines, parents = {}, {}
+    for process in Path("/proc").iterdir():
+        with suppress(OSError):  # not a process, or gone
+            lines[process.name] = (process / "cmdline").read_bytes()
+            parents[process.name] = (process / "stat").read_text().rpartition(")")[2].split()[1]
+    found = []
+    for name, line in lines.items():
+        above: str | None = name
+        while above is not None and f"--user-data-dir={run_folder}/".encode() not in lines.get(above, b""):
+            above = parents.get(above)
+        if above is not None and b"--type=renderer" in line:
+            found.append(int(name))
+    return found
+
+
+@pytest.mark.parametrize("times, code", [(1, 0), (100, 4)], ids=["once", "each time"])
+def test_a_page_that_kills_its_renderer_costs_no_other_thread(
+    open_office: Opener, small_seller: Seller, times: int, code: int
+) -> None:
+    mood = KillsItsRenderer(times)
+    with StandIn(small_seller, now=NOW, moods=(mood,)) as site:
+        cases = [t.site_thread for t in site.truth() if t.source == "cases"]
+        office = open_office(site)
+        mood.case, mood.run_folder = cases[1], str(office.run_folder)
+        ended = office.run("--json", "sync", "--source", "cases")
+    with office.opened() as archive:
+        kept = {t.site_thread for t in archive.threads()}
+
+    assert mood.killed
+    assert ended.returncode == code, ended.stderr
+    assert kept == set(cases) - ({mood.case} if code else set())
+    assert ("brought its browser tab down" in ended.stdout) == bool(code)
 
 
 class Empties:
