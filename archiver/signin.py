@@ -7,7 +7,7 @@ most once, a screen that only a person may answer is never answered, every path 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum, auto
 
 
@@ -207,7 +207,9 @@ def decide(screen: Screen, state: State) -> tuple[Move, State]:
             why=_TWICE[move.credential],
             hint="Sign in once in your own browser to see why, then run `archiver login`.",
         )
-    elif state.steps >= MOST_STEPS and move.step not in (Step.DONE, Step.HAND_OVER, Step.STOP):
+    elif state.steps >= MOST_STEPS and move.step is Step.HAND_OVER:
+        move = replace(move, step=Step.STOP)
+    elif state.steps >= MOST_STEPS and move.step not in (Step.DONE, Step.STOP):
         move = Move(
             Step.STOP,
             blame=Blame.SITE,

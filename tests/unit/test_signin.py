@@ -114,7 +114,7 @@ def test_a_credential_is_submitted_only_where_it_is_asked_for() -> None:
 def test_a_screen_for_a_person_is_left_to_a_person_on_every_path(screen: Screen) -> None:
     moves = {(edge.move.step, edge.move.blame) for edge in EDGES if edge.screen is screen}
 
-    assert moves == {(Step.STOP, Blame.PERSON)}
+    assert moves == {(Step.HAND_OVER, Blame.PERSON), (Step.STOP, Blame.PERSON)}
 
 
 @pytest.mark.parametrize("screen", sorted(REFUSALS))
@@ -146,21 +146,28 @@ def test_an_unknown_screen_stops_as_unknown() -> None:
     assert {edge.move.blame for edge in EDGES if edge.screen is Screen.UNKNOWN} == {Blame.UNKNOWN}
 
 
-def test_every_stop_says_whose_it_is_why_and_what_to_do() -> None:
+def test_every_end_says_whose_it_is_why_and_what_to_do() -> None:
     mute = [
         edge
         for edge in EDGES
-        if edge.move.step is Step.STOP and not (edge.move.blame and edge.move.why.strip() and edge.move.hint.strip())
+        if edge.move.step in (Step.HAND_OVER, Step.STOP)
+        and not (edge.move.blame and edge.move.why.strip() and edge.move.hint.strip())
     ]
 
     assert mute == []
 
 
-def test_only_a_stop_has_a_blame_and_only_a_submission_a_credential() -> None:
+def test_a_person_is_not_asked_for_ever() -> None:
+    late = {edge.move.step for edge in EDGES if edge.screen in FOR_A_PERSON and edge.before.steps == MOST_STEPS}
+
+    assert late == {Step.STOP}
+
+
+def test_only_what_may_end_a_sign_in_has_a_blame_and_only_a_submission_a_credential() -> None:
     odd = [
         edge.move
         for edge in EDGES
-        if (edge.move.blame is not None) != (edge.move.step is Step.STOP)
+        if (edge.move.blame is not None) != (edge.move.step in (Step.HAND_OVER, Step.STOP))
         or (edge.move.credential is not None) != (edge.move.step is Step.SUBMIT)
     ]
 
