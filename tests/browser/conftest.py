@@ -28,7 +28,7 @@ from archiver.demo.stand_in import StandIn
 NOW = datetime(2026, 11, 1, 9, tzinfo=UTC)
 ACCOUNT = "morgenstern"
 PROGRAM = Path(sys.executable).with_name("archiver")
-TOKEN = "Zq7unmistakable"
+TOKEN = f"Zq7unmistakable{os.getpid()}"  # nothing another process writes meanwhile holds it
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

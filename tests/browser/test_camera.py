@@ -111,9 +111,7 @@ def test_chinese_japanese_and_emoji_are_drawn_and_not_boxes(page: Page) -> None:
 def test_a_page_that_goes_to_another_is_waited_for(page: Page) -> None:
     recorder = Recorder(page)
     page.set_content("<p>here</p><script>setTimeout(() => { location.replace('about:blank'); }, 50)</script>")
-    here = page.content()
     settled = camera.settle(page, recorder, timeout_s=10)
 
     assert settled
-    assert "here" in here
     assert "here" not in page.content()

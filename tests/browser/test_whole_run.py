@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import os
 import re
 import struct
 import unicodedata
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -38,7 +40,9 @@ class Run:
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    seller = make_seller(now=NOW, token=TOKEN)
+    # Secrets of its own: other tests write theirs into the same folders meanwhile.
+    secret = base64.b32encode(os.urandom(20)).decode()
+    seller = replace(make_seller(now=NOW, token=TOKEN), password=f"Zwölf-{secret[::-1]}", totp_secret=secret)
     needles = [n for secret in (TOKEN, seller.password, seller.totp_secret) for n in disguises(secret)]
     with StandIn(seller, now=NOW) as site:
         office = Office(tmp_path_factory.mktemp("whole") / "office", site)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import stat
 import threading
 import time
@@ -55,8 +56,10 @@ class Watch:
     def _look(self, largest_bytes: int) -> None:
         for folder in self._folders:
             here = folder.stat().st_dev  # what is mounted below is another place
-            for path in folder.rglob("*"):
-                self._search_file(path, here, largest_bytes)
+            # os.walk, unlike rglob, lets a folder go away under it: others work here too.
+            for place, _, names in os.walk(folder):
+                for name in names:
+                    self._search_file(Path(place, name), here, largest_bytes)
         for process in Path("/proc").iterdir():
             if process.name.isdigit():
                 for view in ("cmdline", "environ"):
