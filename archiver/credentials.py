@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 LARGEST_SECRET = 64 * 1024
 """Bytes. What is longer is the wrong file."""
 
+LARGEST_PICTURE = 32 * 1024 * 1024
+"""Bytes, of a picture that a secret is read from: a screenshot of a large screen has a tenth of it."""
+
 COMMAND_TIMEOUT_S = 120
 """A person may have to unlock a password manager first."""
 
@@ -99,17 +102,7 @@ def read_secret(named: str, what: str) -> str:
 
     Raises UsageError. A file that others may read is refused: what was readable is to be treated as known.
     """
-    if named == "-":
-        secret = _read_bounded(sys.stdin.buffer, what)
-    else:
-        try:
-            with open(named, "rb") as file:  # noqa: PTH123  /dev/fd/63, as a shell writes <(…), is no path to resolve
-                _check_private(file, named)
-                secret = _read_bounded(file, what)
-        except OSError as error:
-            raise UsageError(
-                f"{what} cannot be read from {named}: {error.strerror}.", hint="Name another file, or `-`."
-            ) from error
+    secret = read_bytes(named, what)
     try:
         text = _without_line_end(secret).decode()
     except UnicodeDecodeError as error:
@@ -120,6 +113,20 @@ def read_secret(named: str, what: str) -> str:
             hint="Write it into the file, or pipe it in." if named == "-" else f"Look into {named}.",
         )
     return text
+
+
+def read_bytes(named: str, what: str, largest: int = LARGEST_SECRET) -> bytes:
+    """What `read_secret` reads, as it stands there; at most `largest` bytes."""
+    if named == "-":
+        return _read_bounded(sys.stdin.buffer, what, largest)
+    try:
+        with open(named, "rb") as file:  # noqa: PTH123  /dev/fd/63, as a shell writes <(…), is no path to resolve
+            _check_private(file, named)
+            return _read_bounded(file, what, largest)
+    except OSError as error:
+        raise UsageError(
+            f"{what} cannot be read from {named}: {error.strerror}.", hint="Name another file, or `-`."
+        ) from error
 
 
 def ask(prompt: str, *, otherwise: str) -> str:
@@ -179,10 +186,10 @@ def _check_private(file: BinaryIO, named: str) -> None:
         )
 
 
-def _read_bounded(file: BinaryIO, what: str) -> bytes:
-    secret = file.read(LARGEST_SECRET + 1)
-    if len(secret) > LARGEST_SECRET:
-        raise UsageError(f"{what} is longer than any secret ({LARGEST_SECRET} bytes).", hint="Name the right file.")
+def _read_bounded(file: BinaryIO, what: str, largest: int = LARGEST_SECRET) -> bytes:
+    secret = file.read(largest + 1)
+    if len(secret) > largest:
+        raise UsageError(f"{what} is longer than any secret ({largest} bytes).", hint="Name the right file.")
     return secret
 
 

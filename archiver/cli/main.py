@@ -171,7 +171,11 @@ def _add_setting_up(command: Adder) -> None:
     add.add_argument("name", metavar="NAME", help="the account's name in the configuration")
     add.add_argument("--email", metavar="E", required=True, help="the e-mail address it signs in with")
     add.add_argument("--password-file", metavar="FILE", help="read the password there (- for standard input)")
-    add.add_argument("--totp-secret-file", metavar="FILE", help="read the TOTP secret there (- for standard input)")
+    add.add_argument(
+        "--totp-secret-file",
+        metavar="FILE",
+        help="read the TOTP secret there (- for standard input): text, an otpauth:// URI, a picture of the QR code",
+    )
     command("list", "setting_up:account_list", "the accounts, and whether each can sign in", actions)
     remove = command("remove", "setting_up:account_remove", "forget a sign-in; what was captured stays", actions)
     remove.add_argument("name", metavar="NAME")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archiver import config, credentials, wiring
+from archiver import config, credentials, otpauth, wiring
 from archiver.cli.terminal import json_line, local, out, safe_line, say, table
 from archiver.errors import Exit, UsageError
 
@@ -120,20 +121,34 @@ def account_add(args: argparse.Namespace) -> int:
     # Opened first: what keeps the archive from opening is said before anyone types a secret.
     with wiring.opened(loaded, write=True) as archive:
         password = _secret(args.password_file, "The password", f"Password of {args.email}: ", "--password-file")
-        totp_secret = _secret(
-            args.totp_secret_file,
-            "The TOTP secret",
-            "TOTP secret (the text behind “can't scan the barcode?”): ",
-            "--totp-secret-file",
-        )
-        wiring.check_totp_secret(totp_secret)
+        given = _totp_secret(args.totp_secret_file)
+        wiring.check_totp_secret(given.secret)
         known = any(sign_in.name == args.name for sign_in in archive.vault.accounts())
-        archive.vault.add_account(SignIn(args.name, args.email, password, totp_secret))
+        archive.vault.add_account(SignIn(args.name, args.email, password, given.secret))
     say(f"{'Replaced' if known else 'Kept'} the sign-in of {args.name} in the vault.")
+    if given.email and given.email.casefold() != args.email.strip().casefold():
+        say("The QR code names another e-mail address than --email. If that is a mistake, run this again.")
     if args.json:
         json_line({"account": args.name, "replaced": known})
     say(f"Next: archiver sync {args.name}")
     return Exit.DONE
+
+
+def _totp_secret(named: str | None) -> otpauth.Given:
+    """Typed or in a file: base-32 text, an otpauth URI, or a picture of the QR code."""
+    if named is None:
+        typed = credentials.ask(
+            "TOTP secret (the text behind “can't scan the barcode?”, or an otpauth:// address): ",
+            otherwise="Name a file with --totp-secret-file.",
+        )
+        return otpauth.read(typed.encode())
+    content = credentials.read_bytes(named, "The TOTP secret", credentials.LARGEST_PICTURE)
+    if not content.strip():
+        raise UsageError("The TOTP secret is empty.", hint="Write it into the file, or pipe it in.")
+    given = otpauth.read(content)
+    if otpauth.is_picture(content) and Path(named).is_file():
+        say(f"The picture shows the secret to everyone who opens it. Delete it: rm {shlex.quote(named)}")
+    return given
 
 
 def _secret(named: str | None, what: str, prompt: str, option: str) -> str:
