@@ -12,8 +12,9 @@ import stat
 import tomllib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from archiver.errors import ConfigError, UsageError
@@ -64,8 +65,19 @@ class ScheduleConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ProxyConfig:
+    """A proxy, in which names are resolved. What it is told to sign in is in the archive."""
+
+    scheme: Literal["http", "https", "socks5"]
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
 class AccountConfig:
     """One sign-in. `site` is an origin without a slash at its end; `label` is the account in the site's switcher.
+
+    `egress` are the addresses the world may see it from; empty: any.
 
     `requests` are the most requests in a `minute`, an `hour` and a `day`, as far as the file names them.
     """
@@ -77,6 +89,8 @@ class AccountConfig:
     label: str = ""
     retention_days: int = 90
     requests: tuple[tuple[str, int], ...] = ()
+    egress: tuple[IPv4Address | IPv6Address, ...] = ()
+    proxy: ProxyConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +115,10 @@ class NotifyConfig:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The whole configuration. `path` is its file; `not_yet` names what stands in it and does nothing yet."""
+    """The whole configuration. `path` is its file; `not_yet` names what stands in it and does nothing yet.
+
+    `echoes` are the URLs of services that say what address they see, in the order in which they are asked.
+    """
 
     path: Path
     archive: ArchiveConfig
@@ -111,6 +128,7 @@ class Config:
     backup: BackupConfig | None = None
     notify: NotifyConfig | None = None
     not_yet: tuple[str, ...] = ()
+    echoes: tuple[str, ...] = ()
 
 
 MARKETPLACES = frozenset("AE AU BE BR CA DE EG ES FR IE IN IT JP MX NL PL SA SE SG TR UK US".split())
@@ -221,12 +239,18 @@ def _syntax_problem(message: str, text: str) -> Problem:
 
 
 def _config(top: _Table, path: Path) -> Config | None:
-    top.allow("archive", "schedule", "account", "browser", "backup", "notify")
+    top.allow("archive", "schedule", "account", "browser", "egress", "backup", "notify")
     archive = _archive(top.table("archive"))
     schedule_table = top.table("schedule")
     schedule = _schedule(schedule_table)
-    accounts = [_account(table) for table in top.tables("account")]
+    egress = top.table("egress")
+    echoes = _echoes(egress)
+    tables = top.tables("account")
+    accounts = [_account(table) for table in tables]
     _check_names_differ(accounts, top)
+    for table in tables:
+        if table.has("egress_ip") and not egress.has("echo"):
+            table.problem("egress_ip", _NO_ECHO)
     browser = _browser(top.table("browser"))
     backup = _backup(top.table("backup"))
     notify = _notify(top.table("notify"))
@@ -241,6 +265,7 @@ def _config(top: _Table, path: Path) -> Config | None:
         backup=backup,
         notify=notify,
         not_yet=_not_yet(top, schedule_table),
+        echoes=echoes,
     )
 
 
@@ -293,6 +318,11 @@ def _cron(table: _Table, key: str) -> Cron | None:
 
 _ACCOUNT_NAME = re.compile(r"\w[\w.-]{0,63}")
 _ELSEWHERE = "`archiver account add` keeps it in the encrypted archive"
+_PROXY_SIGN_IN = "`archiver account proxy` keeps it in the encrypted archive"
+_NO_ECHO = (
+    "needs a service that says what address it sees, and no stranger is asked unbidden: name one with `echo` in "
+    "[egress]; `archiver echo` runs one on a server of yours"
+)
 
 
 def _account(table: _Table) -> AccountConfig | None:
@@ -313,13 +343,8 @@ def _account(table: _Table) -> AccountConfig | None:
     if sources is not None:
         _check_chosen("sources", sources, tuple(Source), table)
     retention_days = table.number("retention_days", at_least=1)
-    # To be told nothing and be seen from the wrong address could cost the account, so these two are refused.
-    if table.has("egress_ip"):
-        table.problem("egress_ip", "cannot be kept by this version: it does not yet check the address the world sees. "
-                      "Remove the line, or wait for the version that can")  # fmt: skip
-    if table.has("proxy"):
-        table.problem("proxy", "cannot be kept by this version: it would connect directly. "
-                      "Remove the line, or wait for the version that can")  # fmt: skip
+    egress = _egress(table)
+    proxy = _proxy(table)
     label = table.text("label")
     requests = table.table("requests", like="{ minute = 600, hour = 12000, day = 100000 }")
     spans = ("minute", "hour", "day")
@@ -335,6 +360,8 @@ def _account(table: _Table) -> AccountConfig | None:
         label=label or "",
         retention_days=90 if retention_days is None else retention_days,
         requests=tuple((span, limit) for span, limit in limits.items() if limit is not None),
+        egress=egress,
+        proxy=proxy,
     )
 
 
@@ -350,6 +377,96 @@ def _check_names_differ(accounts: Sequence[AccountConfig | None], top: _Table) -
             top.problems.add(
                 ("account", index, "name"), f"`name` {_shown(account.name)} is taken by the account in line {there}"
             )
+
+
+def _egress(table: _Table) -> tuple[IPv4Address | IPv6Address, ...]:
+    like = '"203.0.113.7", or ["203.0.113.7", "2001:db8::7"] where there are several'
+    if not isinstance(table.values.get("egress_ip", ""), str | list):
+        table.problem("egress_ip", f"must be an address in quotes, like {like}")
+        return ()
+    texts: list[Any] = table.values.get("egress_ip", [])
+    if isinstance(texts, list):
+        if table.has("egress_ip") and not texts:
+            table.problem("egress_ip", f"is empty: write the address, like {like}, or remove the line")
+    else:
+        texts = [texts]
+    addresses = []
+    for index, text in enumerate(texts):
+        try:
+            address = ip_address(text if isinstance(text, str) else "")
+        except ValueError:
+            # An empty variable, a name, a network: to guess would be to pin something else.
+            shown = f": {_shown(text)}" if isinstance(text, str) else ""
+            table.problem("egress_ip", f"is not an address{shown}; write it like {like}", index)
+            continue
+        # As a socket that speaks both shows an IPv4 peer.
+        addresses.append((address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address)
+    return tuple(addresses)
+
+
+def _proxy(table: _Table) -> ProxyConfig | None:
+    text = table.text("proxy")
+    if text is None:
+        return None
+    like = 'write it like "socks5://10.0.0.5:1080" or "http://10.0.0.5:3128"'
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        parts, host, port = urlsplit(""), "", None
+    problem = ""
+    if "@" in text:
+        problem = f"holds a name or password, and no secret belongs in this file: {_PROXY_SIGN_IN}"
+    elif parts.scheme not in ("http", "https", "socks5", "socks5h"):
+        problem = f"is none that is known here (http, https, socks5): {like}"
+    elif not host or port is None or port == 0 or any(c.isspace() for c in text):
+        problem = f"needs a host and a port: {like}"
+    elif parts.path not in ("", "/") or parts.query or parts.fragment:
+        problem = f"takes no path: {like}"
+    if problem:
+        table.problem("proxy", problem)
+        return None
+    assert port is not None  # noqa: S101  said above
+    # curl's two names for SOCKS5 differ in who resolves names. Here it is always the proxy.
+    scheme: Literal["http", "https", "socks5"] = "socks5"
+    if parts.scheme in ("http", "https"):
+        scheme = "https" if parts.scheme == "https" else "http"
+    return ProxyConfig(scheme, host, port)
+
+
+def _echoes(table: _Table) -> tuple[str, ...]:
+    table.allow("echo")
+    like = 'write it like "https://echo.example.com/"'
+    texts = table.values.get("echo", [])
+    texts = [texts] if isinstance(texts, str) else texts
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        table.problem("echo", f"must be an address in quotes, or a list of them, asked in its order: {like}")
+        return ()
+    if table.present and not texts:
+        table.problems.add(table.at, f"[egress] names no `echo`, a service that says what address it sees: {like}")
+    echoes = []
+    for index, text in enumerate(texts):
+        try:
+            parts = urlsplit(text)
+            host, port = parts.hostname or "", parts.port
+        except ValueError:
+            table.problem("echo", f"is not an address: {like}", index)
+            continue
+        if "@" in text:
+            table.problem("echo", f"holds a name or password, and no secret belongs in this file: {like}", index)
+        elif parts.scheme not in ("http", "https") or not host or not text.isascii() or not text.isprintable() \
+                or " " in text or parts.fragment:  # fmt: skip
+            table.problem("echo", f"is not an https address: {like}", index)
+        elif parts.scheme == "http" and not _is_loopback(host):
+            # Whoever stands on the way could say what we want to hear.
+            table.problem("echo", "must be https: over http anybody on the way could answer", index)
+        else:
+            # As the browser will write it: the guard compares.
+            bracketed = f"[{host}]" if ":" in host else host
+            default = {"http": 80, "https": 443}[parts.scheme]
+            netloc = bracketed + (f":{port}" if port is not None and port != default else "")
+            echoes.append(parts._replace(netloc=netloc, path=parts.path or "/").geturl())
+    return tuple(echoes)
 
 
 def _origin(site: str, table: _Table) -> str | None:
@@ -382,8 +499,6 @@ def _origin_problem(parts: SplitResult, host: str, site: str, like: str) -> str:
 
 
 def _is_loopback(host: str) -> bool:
-    from ipaddress import ip_address
-
     if host == "localhost":
         return True
     try:
