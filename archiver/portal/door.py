@@ -372,6 +372,7 @@ class Portal:
 
     def identify(self, marketplace: str) -> Identified:
         """Ask the site which account and marketplace it shows. The header is the truth, not the host name [C]."""
+        self.pace.wait(0)  # it is asked for between pages, and where a run is to end, it is not
         sitemap = self.door.sitemap
         if self.tab.crashed:
             self._load(self.door.site + sitemap.home)
