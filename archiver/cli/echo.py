@@ -31,8 +31,10 @@ def echo(args: argparse.Namespace) -> int:
             (host, port), family=family, dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6()
         )
     except OSError as error:
+        why = str(error.strerror).partition(" (")[0]  # the rest repeats where
         raise UsageError(
-            f"{host}, port {port}, cannot be listened at: {error.strerror}.", hint="Name another place with --listen."
+            f"{host}, port {port}, cannot be listened at: {why}.",
+            hint="Name another place with --listen.",
         ) from error
     shown = f"[{host}]" if family == socket.AF_INET6 else host
     port = listening.getsockname()[1]

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, BrowserContext, Page
 from playwright.sync_api import Error as PlaywrightError
 
-from archiver.errors import ArchiverError, BrowserFailed, Exit, PageUnknown, SiteUnreachable, WrongIdentity
+from archiver.errors import ArchiverError, BrowserFailed, Exit, PageUnknown, SiteUnreachable, WrongEgress, WrongIdentity
 from archiver.model import Capture, Event, Identified, Kind, Known, Scope
 from archiver.portal import browser as browsers
 from archiver.portal import camera, sign_in
@@ -119,7 +119,7 @@ class Door:
             # Asked in every wait, and before every page: while a person is at the page the site is asked as well.
             pace = Pace(
                 tab,
-                lambda: self.halt() or egress.halt(),
+                lambda: self._why_stop(egress),
                 lambda: len(guard.sent),
                 self.memory,
                 self.pace_s,
@@ -127,13 +127,13 @@ class Door:
             )
             portal = Portal(self, context, tab, guard, egress, pace)
             try:
-                egress.check()
+                self._prove(egress)
                 portal.sign_in()
                 try:
                     yield portal
                 finally:
                     portal.keep_session()
-                egress.check()
+                self._prove(egress)
             except PlaywrightError as error:
                 raise BrowserFailed(
                     f"The browser failed in the middle of the work ({type(error).__name__}).",
@@ -141,6 +141,18 @@ class Door:
                 ) from None  # Playwright's message may repeat what was typed
             finally:
                 self.at_end(portal)
+
+    # A stop that comes while the echo service is asked keeps the answer away, and then it is the stop that counts.
+
+    def _why_stop(self, egress: Egress) -> ArchiverError | None:
+        wrong = egress.halt()
+        return self.halt() or wrong
+
+    def _prove(self, egress: Egress) -> None:
+        try:
+            egress.check()
+        except WrongEgress as wrong:
+            raise self.halt() or wrong from None
 
     def _relay(self, rules: Rules) -> AbstractContextManager[Relay | None]:
         if self.proxy is None:

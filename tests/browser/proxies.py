@@ -8,11 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ssl
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 USER = "büro"
 PASSWORD = "läßt: niemanden durch"
@@ -33,6 +42,7 @@ class TestProxy:
     asked: list[tuple[str, int]] = field(default_factory=list)
     refused: int = 0
     port: int = 0
+    tls: ssl.SSLContext | None = None
 
     def __enter__(self) -> Self:
         self._loop = asyncio.new_event_loop()
@@ -42,7 +52,7 @@ class TestProxy:
         serve = self._socks5 if self.scheme == "socks5" else self._http
 
         async def listen() -> asyncio.Server:
-            return await asyncio.start_server(lambda r, w: self._guarded(serve, r, w), "127.0.0.1", 0)
+            return await asyncio.start_server(lambda r, w: self._guarded(serve, r, w), "127.0.0.1", 0, ssl=self.tls)
 
         self._server = asyncio.run_coroutine_threadsafe(listen(), self._loop).result()
         self.port = self._server.sockets[0].getsockname()[1]
@@ -151,9 +161,50 @@ async def _joined(one: Streams, other: Streams) -> None:
         while piece := await reader.read(65536):
             writer.write(piece)
             await writer.drain()
-        writer.write_eof()
+        if writer.can_write_eof():
+            writer.write_eof()
+        else:
+            writer.close()
 
     try:
         await asyncio.gather(pour(one[0], other[1]), pour(other[0], one[1]))
     finally:
         other[1].close()
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate nobody signed but itself, for `names`; `file` has it with its key."""
+
+    file: Path
+
+    @classmethod
+    def made(cls, file: Path, *names: str) -> Self:
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+        now = datetime.now(UTC)
+        alternatives = [x509.IPAddress(ip_address(name)) if name[0].isdigit() else x509.DNSName(name) for name in names]
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(subject)
+            .public_key(key.public_key())
+            .serial_number(1)
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(key, hashes.SHA256())
+        )
+        plain = serialization.NoEncryption()
+        pkcs8 = serialization.PrivateFormat.PKCS8
+        file.write_bytes(
+            key.private_bytes(serialization.Encoding.PEM, pkcs8, plain)
+            + certificate.public_bytes(serialization.Encoding.PEM)
+        )
+        return cls(file)
+
+    def server(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.file)
+        return context

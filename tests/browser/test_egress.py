@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -36,7 +37,7 @@ from archiver.portal.sign_in import Secrets
 from archiver.site.sitemap import load
 from archiver.wiring import VaultMemory
 from tests.browser.conftest import ACCOUNT, NOW, Office, Opener
-from tests.browser.proxies import PASSWORD, USER, TestProxy
+from tests.browser.proxies import PASSWORD, USER, Certificate, TestProxy
 
 T = TypeVar("T")
 
@@ -57,7 +58,7 @@ class Noted:
 
 
 @contextmanager
-def served(app: web.Application) -> Iterator[int]:
+def served(app: web.Application, tls: ssl.SSLContext | None = None) -> Iterator[int]:
     """An aiohttp application on loopback in a thread of its own; its port."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
@@ -66,7 +67,7 @@ def served(app: web.Application) -> Iterator[int]:
 
     async def start() -> None:
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
 
     asyncio.run_coroutine_threadsafe(start(), loop).result()
     yield runner.addresses[0][1]
@@ -467,6 +468,28 @@ def _browser(proxy: Proxy | None, rules: Rules) -> Iterator[Browser]:
         yield browser
 
 
+@pytest.mark.parametrize("scheme", ["socks5", "http"])
+def test_a_site_behind_tls_is_reached_through_a_tunnel_at_the_first_request(tmp_path: Path, scheme: str) -> None:
+    tls = Certificate.made(tmp_path / "site.pem", SITE).server()
+    rules = Rules(site=f"https://{SITE}", origins=frozenset({f"https://{SITE}"}), map=load().guard)
+
+    def work() -> tuple[int, str]:
+        with _browser(through(proxy), rules) as browser:
+            page = browser.new_context(ignore_https_errors=True).new_page()
+            answer = page.goto(f"https://{SITE}/")
+            assert answer is not None
+            return answer.status, page.inner_text("body").strip()
+
+    with (
+        served(application(), tls) as port,
+        TestProxy(scheme, {SITE: ("127.0.0.1", port)}) as proxy,
+    ):
+        seen = apart(work)
+
+    assert seen == (200, "127.0.0.2")
+    assert set(proxy.asked) == {(SITE, 443)}
+
+
 # --- the whole program ------------------------------------------------------------------------------------------
 
 
@@ -487,6 +510,8 @@ def test_a_run_from_a_wrong_address_ends_with_code_6_and_says_what_to_do(
         pinned = 'egress_ip = ["203.0.113.7", "2001:db8::7"]\n'
         office.configure(site.origin, f'[egress]\necho = "http://127.0.0.1:{echo_port}/"\n')
         office.config.write_text(office.config.read_text() + pinned)
+        # What this machine sets for other programs is not for this one: nobody listens there.
+        office.environ |= dict.fromkeys(("http_proxy", "HTTP_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
         ended = office.run("sync")
         requests = site.counters.requests
 

@@ -7,13 +7,14 @@ import http.server
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 import pytest
 
 from archiver.errors import Exit
 from archiver.portal.relay import Proxy, Relay
-from tests.browser.proxies import PASSWORD, USER, TestProxy
+from tests.browser.proxies import PASSWORD, USER, Certificate, TestProxy
 
 Scheme = Literal["http", "https", "socks5"]
 SCHEMES: list[Scheme] = ["socks5", "http"]
@@ -210,6 +211,34 @@ def test_a_proxy_of_another_kind_is_named_as_that(scheme: Scheme, answer: bytes,
 
     assert relay.trouble is not None
     assert f"127.0.0.1:{relay.proxy.port} {why}" in relay.trouble.message
+
+
+def test_a_proxy_behind_tls_is_spoken_to_only_where_its_certificate_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = Certificate.made(tmp_path / "proxy.pem", "127.0.0.1")
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        TestProxy("http", tls=certificate.server()) as proxy,
+        Relay(through(proxy, "https"), "acme", lambda *_: True) as relay,
+    ):
+        asked = connect(f"127.0.0.1:{server.getsockname()[1]}".encode(), signed(relay))
+        refused = talk(relay, asked)
+        trouble = relay.trouble
+        # How an office makes its own certificates known to OpenSSL.
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate.file))
+        address = ("127.0.0.1", int(relay.address.rpartition(":")[2]))
+        with socket.create_connection(address, timeout=5) as connection:
+            connection.sendall(asked)
+            accepted = connection.recv(1000)
+
+    assert refused.startswith(b"HTTP/1.1 502")
+    assert trouble is not None
+    assert trouble.message == (
+        f"The certificate of the proxy https://127.0.0.1:{proxy.port} is not to be trusted: self-signed certificate."
+    )
+    assert accepted.startswith(b"HTTP/1.1 200")
+    assert relay.trouble is None
 
 
 def test_trouble_is_over_when_the_proxy_lets_through_again() -> None:
