@@ -24,8 +24,9 @@ from urllib.parse import urlsplit
 
 from archiver.errors import WrongEgress
 
-_ANSWER_TIMEOUT_S = 20.0
-"""A proxy that takes longer to open one connection is as good as none."""
+_ANSWER_TIMEOUT_S = 10.0
+"""A proxy that takes longer to open one connection is as good as none. Less than a page or the echo service is waited
+for, so that it is the proxy that is named."""
 
 _HEAD_TIMEOUT_S = 60.0
 """The browser opens connections it may need later, and says only then what for."""

@@ -30,11 +30,9 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclass
-class TestProxy:
+class PasswordProxy:
     """Lets through who knows USER and PASSWORD. `asked` is every place it was asked for, as it was named; `names` says
     where a name leads, and nobody else knows it. `leaves_from` may be changed at any time."""
-
-    __test__ = False
 
     scheme: str
     names: Mapping[str, tuple[str, int]] = field(default_factory=dict)

@@ -20,8 +20,10 @@ from aiohttp import web
 from playwright.sync_api import Browser
 from playwright.sync_api import Error as PlaywrightError
 
+from archiver import config
 from archiver.archive.archive import Archive
 from archiver.archive.keyring import KeyFile
+from archiver.archive.vault import ProxySignIn, SignIn
 from archiver.cli.echo import application
 from archiver.demo.moods import Visit
 from archiver.demo.seller import Seller
@@ -35,9 +37,9 @@ from archiver.portal.guard import Guard, Rules
 from archiver.portal.relay import Proxy, Relay
 from archiver.portal.sign_in import Secrets
 from archiver.site.sitemap import load
-from archiver.wiring import VaultMemory
+from archiver.wiring import VaultMemory, sign_in_once
 from tests.browser.conftest import ACCOUNT, NOW, Office, Opener
-from tests.browser.proxies import PASSWORD, USER, Certificate, TestProxy
+from tests.browser.proxies import PASSWORD, USER, Certificate, PasswordProxy
 
 T = TypeVar("T")
 
@@ -140,7 +142,7 @@ def world(tmp_path: Path, small_seller: Seller) -> Iterator[World]:
         yield World(tmp_path, site, noted, echo_port)
 
 
-def through(proxy: TestProxy, password: str = PASSWORD) -> Proxy:
+def through(proxy: PasswordProxy, password: str = PASSWORD) -> Proxy:
     return Proxy("socks5" if proxy.scheme == "socks5" else "http", "127.0.0.1", proxy.port, USER, password)
 
 
@@ -148,7 +150,7 @@ def through(proxy: TestProxy, password: str = PASSWORD) -> Proxy:
 
 
 def test_everything_goes_through_the_proxy_and_names_are_resolved_there(world: World) -> None:
-    with TestProxy("socks5", world.names) as proxy:
+    with PasswordProxy("socks5", world.names) as proxy:
         seen = world.enter(lambda portal: portal.traffic()["egress"], through(proxy))
 
     assert {(sighting["address"], sighting["echo"]) for sighting in seen} == {("127.0.0.2", ECHO)}
@@ -162,7 +164,7 @@ def test_from_a_wrong_address_the_site_is_not_asked_at_all(world: World) -> None
     left: list[dict[str, object]] = []
 
     with (
-        TestProxy("socks5", world.names, leaves_from="127.0.0.3") as proxy,
+        PasswordProxy("socks5", world.names, leaves_from="127.0.0.3") as proxy,
         pytest.raises(WrongEgress) as stopped,
     ):
         world.enter(
@@ -187,7 +189,7 @@ def test_an_address_that_changes_in_the_middle_ends_the_run_before_the_next_page
     requests: list[int] = []
     fetched: list[str] = []
 
-    with TestProxy("http", world.names) as proxy:
+    with PasswordProxy("http", world.names) as proxy:
 
         def changing(portal: Portal) -> None:
             proxy.leaves_from = "127.0.0.3"
@@ -209,7 +211,7 @@ def test_an_address_that_changes_in_the_middle_ends_the_run_before_the_next_page
 
 
 def test_an_address_that_changed_is_noticed_when_the_work_is_done(world: World) -> None:
-    with TestProxy("socks5", world.names) as proxy, pytest.raises(WrongEgress, match=r"from 127\.0\.0\.4"):
+    with PasswordProxy("socks5", world.names) as proxy, pytest.raises(WrongEgress, match=r"from 127\.0\.0\.4"):
         world.enter(lambda portal: setattr(proxy, "leaves_from", "127.0.0.4"), through(proxy))
 
     assert set(world.noted.peers) == {"127.0.0.2"}
@@ -219,7 +221,7 @@ def test_an_address_that_changed_is_noticed_when_the_work_is_done(world: World) 
 def test_a_wrong_password_for_the_proxy_is_one_clear_sentence(
     world: World, scheme: str, pinned: tuple[str, ...]
 ) -> None:
-    with TestProxy(scheme, world.names) as proxy, pytest.raises(WrongEgress) as stopped:
+    with PasswordProxy(scheme, world.names) as proxy, pytest.raises(WrongEgress) as stopped:
         world.enter(lambda portal: None, through(proxy, "wrong"), pinned)
 
     assert str(stopped.value) == (
@@ -231,7 +233,7 @@ def test_a_wrong_password_for_the_proxy_is_one_clear_sentence(
 
 
 def test_a_proxy_that_is_down_is_not_gone_around(world: World) -> None:
-    with TestProxy("socks5") as proxy:
+    with PasswordProxy("socks5") as proxy:
         pass
 
     with pytest.raises(WrongEgress) as stopped:
@@ -242,7 +244,7 @@ def test_a_proxy_that_is_down_is_not_gone_around(world: World) -> None:
 
 
 def test_a_proxy_that_goes_down_in_the_middle_ends_the_run_and_is_named(world: World) -> None:
-    with TestProxy("socks5", world.names) as proxy:
+    with PasswordProxy("socks5", world.names) as proxy:
 
         def breaking(portal: Portal) -> None:
             proxy.stop()
@@ -250,6 +252,37 @@ def test_a_proxy_that_goes_down_in_the_middle_ends_the_run_and_is_named(world: W
 
         with pytest.raises(WrongEgress, match="cannot be reached: Connection refused"):
             world.enter(breaking, through(proxy))
+
+
+def test_a_login_takes_the_configured_proxy_with_what_the_vault_knows_even_to_this_machine(
+    tmp_path: Path, small_seller: Seller
+) -> None:
+    noted = Noted()
+    with (
+        StandIn(small_seller, now=NOW, moods=[noted]) as site,
+        served(application()) as echo_port,
+        PasswordProxy("http") as proxy,
+    ):
+        path = tmp_path / "config.toml"
+        path.write_text(
+            f'[archive]\npath = "archive"\n[egress]\necho = "http://127.0.0.1:{echo_port}"\n'
+            f'[[account]]\nname = "{ACCOUNT}"\nsite = "{site.origin}"\nmarketplaces = ["DE"]\n'
+            f'egress_ip = ["127.0.0.2", "2001:db8::2"]\nproxy = "http://127.0.0.1:{proxy.port}"\n'
+        )
+
+        def work() -> None:
+            loaded = config.load(path)
+            with Archive.create(tmp_path / "archive", [KeyFile(tmp_path / "archive.key")]) as archive:
+                seller = site.seller
+                archive.vault.add_account(SignIn(ACCOUNT, seller.email, seller.password, seller.totp_secret))
+                archive.vault.put_proxy_sign_in(ACCOUNT, ProxySignIn(USER, PASSWORD))
+                sign_in_once(loaded, archive, loaded.accounts[0], headed=False)
+
+        apart(work)
+
+    assert len(noted.peers) > 5
+    assert set(noted.peers) == {"127.0.0.2"}
+    assert proxy.asked[0] == ("127.0.0.1", echo_port)
 
 
 # --- what the echo service says ---------------------------------------------------------------------------------
@@ -425,7 +458,7 @@ _WEBRTC = """async ([stun, turn]) => {
 def test_webrtc_goes_around_neither_the_proxy_nor_the_guard(echoes: Echoes, relayed: bool) -> None:
     port = int(echoes.origin.rpartition(":")[2])
     with (
-        TestProxy("socks5", {SITE: ("127.0.0.1", port)}) as proxy,
+        PasswordProxy("socks5", {SITE: ("127.0.0.1", port)}) as proxy,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stun,
         socket.create_server(("127.0.0.1", 0)) as turn,
     ):
@@ -482,7 +515,7 @@ def test_a_site_behind_tls_is_reached_through_a_tunnel_at_the_first_request(tmp_
 
     with (
         served(application(), tls) as port,
-        TestProxy(scheme, {SITE: ("127.0.0.1", port)}) as proxy,
+        PasswordProxy(scheme, {SITE: ("127.0.0.1", port)}) as proxy,
     ):
         seen = apart(work)
 

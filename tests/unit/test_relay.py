@@ -14,7 +14,7 @@ import pytest
 
 from archiver.errors import Exit
 from archiver.portal.relay import Proxy, Relay
-from tests.browser.proxies import PASSWORD, USER, Certificate, TestProxy
+from tests.browser.proxies import PASSWORD, USER, Certificate, PasswordProxy
 
 Scheme = Literal["http", "https", "socks5"]
 SCHEMES: list[Scheme] = ["socks5", "http"]
@@ -64,7 +64,7 @@ def connect(place: bytes, *fields: bytes) -> bytes:
     return b"\r\n".join((b"CONNECT " + place + b" HTTP/1.1", b"Host: " + place, *fields, b"", b""))
 
 
-def through(proxy: TestProxy, scheme: Scheme, user: str = USER, password: str = PASSWORD) -> Proxy:
+def through(proxy: PasswordProxy, scheme: Scheme, user: str = USER, password: str = PASSWORD) -> Proxy:
     return Proxy(scheme, "127.0.0.1", proxy.port, user, password)
 
 
@@ -74,7 +74,7 @@ def test_what_is_asked_of_the_relay_comes_through_the_proxy(
 ) -> None:
     port, asked = server
     with (
-        TestProxy(scheme, {"seller.test": ("127.0.0.1", port)}) as proxy,
+        PasswordProxy(scheme, {"seller.test": ("127.0.0.1", port)}) as proxy,
         Relay(through(proxy, scheme), "acme", lambda host, port: True) as relay,
     ):
         tunnel = connect(b"seller.test:8443", signed(relay))
@@ -106,7 +106,7 @@ def test_what_is_asked_of_the_relay_comes_through_the_proxy(
 )
 def test_who_does_not_know_the_password_of_this_run_is_let_nowhere(field: bytes) -> None:
     with (
-        TestProxy("socks5") as proxy,
+        PasswordProxy("socks5") as proxy,
         Relay(through(proxy, "socks5"), "acme", lambda host, port: True) as relay,
     ):
         answer = talk(relay, connect(b"127.0.0.1:443", field))
@@ -125,7 +125,7 @@ def test_each_relay_has_a_password_of_its_own() -> None:
 
 def test_a_place_that_is_not_allowed_is_not_even_asked_for() -> None:
     with (
-        TestProxy("http") as proxy,
+        PasswordProxy("http") as proxy,
         Relay(through(proxy, "http"), "acme", lambda host, port: (host, port) == ("seller.test", 443)) as relay,
     ):
         answers = [
@@ -168,7 +168,7 @@ def test_what_no_browser_asks_of_a_proxy_is_hung_up_on(head: bytes) -> None:
 )
 def test_a_refused_sign_in_is_told_from_everything_else(scheme: Scheme, user: str, password: str, wanted: str) -> None:
     with (
-        TestProxy(scheme) as proxy,
+        PasswordProxy(scheme) as proxy,
         Relay(through(proxy, scheme, user, password), "acme", lambda *_: True) as relay,
     ):
         answer = talk(relay, connect(b"127.0.0.1:443", signed(relay)))
@@ -219,7 +219,7 @@ def test_a_proxy_behind_tls_is_spoken_to_only_where_its_certificate_is_trusted(
     certificate = Certificate.made(tmp_path / "proxy.pem", "127.0.0.1")
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
-        TestProxy("http", tls=certificate.server()) as proxy,
+        PasswordProxy("http", tls=certificate.server()) as proxy,
         Relay(through(proxy, "https"), "acme", lambda *_: True) as relay,
     ):
         asked = connect(f"127.0.0.1:{server.getsockname()[1]}".encode(), signed(relay))
@@ -242,7 +242,7 @@ def test_a_proxy_behind_tls_is_spoken_to_only_where_its_certificate_is_trusted(
 
 
 def test_trouble_is_over_when_the_proxy_lets_through_again() -> None:
-    with TestProxy("socks5") as proxy:
+    with PasswordProxy("socks5") as proxy:
         right = through(proxy, "socks5")
         with Relay(through(proxy, "socks5", password="wrong"), "acme", lambda *_: True) as relay:
             talk(relay, connect(b"127.0.0.1:1", signed(relay)))
@@ -255,7 +255,7 @@ def test_trouble_is_over_when_the_proxy_lets_through_again() -> None:
 
 
 def test_a_relay_that_is_left_closes_what_is_open() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server, TestProxy("http") as proxy:
+    with socket.create_server(("127.0.0.1", 0)) as server, PasswordProxy("http") as proxy:
         with Relay(through(proxy, "http"), "acme", lambda *_: True) as relay:
             address = ("127.0.0.1", int(relay.address.rpartition(":")[2]))
             connection = socket.create_connection(address, timeout=5)
