@@ -37,10 +37,6 @@ _FLAGS = (
     "--force-color-profile=srgb",
     # A shared worker belongs to no page, so nobody would see what it sends over a WebSocket.
     "--disable-blink-features=WebSocketStream,SharedWorker",
-    # WebSockets pass by the Fetch domain the guard stands in. Chromium sends them, and nothing else, to the SOCKS proxy
-    # where it is told one beside those for http and https; at this address there is none, and no way around it.
-    "--proxy-server=http=direct://;https=direct://;socks=socks5://127.0.0.1:1",
-    "--proxy-bypass-list=<-loopback>",
 )
 
 
@@ -82,10 +78,15 @@ def _way_out(relay: str, hosts: Collection[str]) -> tuple[str, ...]:
 
     What the guard does not see (the browser's own requests for updates, WebRTC over TCP) finds no host to go to.
     """
-    if relay:
-        # Without <-loopback> the browser would go to this machine's own addresses directly.
-        return (f"--proxy-server={relay}", "--proxy-bypass-list=<-loopback>", _resolving("127.0.0.1"))
-    return ("--no-proxy-server", *((_resolving(*hosts),) if hosts else ()))
+    way = relay or "direct://"
+    return (
+        # WebSockets pass by the Fetch domain the guard stands in. Chromium sends them, and nothing else, to the SOCKS
+        # proxy where it is told one beside those for http and https; at this address there is none, and no way around.
+        f"--proxy-server=http={way};https={way};socks=socks5://127.0.0.1:1",
+        # Without this the browser would go to this machine's own addresses directly.
+        "--proxy-bypass-list=<-loopback>",
+        *((_resolving("127.0.0.1") if relay else _resolving(*hosts),) if relay or hosts else ()),
+    )
 
 
 def _resolving(*hosts: str) -> str:

@@ -444,7 +444,8 @@ def test_a_page_cannot_ask_the_echo_service_or_anything_else_before_the_way_out_
 
 # --- no way around ----------------------------------------------------------------------------------------------
 
-_WEBRTC = """async ([stun, turn]) => {
+_UNSEEN = """async ([stun, turn]) => {
+    new WebSocket(location.origin.replace('http', 'ws') + '/socket');
     const peer = new RTCPeerConnection({iceServers: [
         {urls: `stun:127.0.0.1:${stun}`},
         {urls: `turn:127.0.0.1:${turn}?transport=tcp`, username: 'a', credential: 'b'}]});
@@ -455,7 +456,7 @@ _WEBRTC = """async ([stun, turn]) => {
 
 
 @pytest.mark.parametrize("relayed", [True, False], ids=["proxy", "direct"])
-def test_webrtc_goes_around_neither_the_proxy_nor_the_guard(echoes: Echoes, relayed: bool) -> None:
+def test_what_the_guard_does_not_see_has_no_way_out_webrtc_and_websockets(echoes: Echoes, relayed: bool) -> None:
     port = int(echoes.origin.rpartition(":")[2])
     with (
         PasswordProxy("socks5", {SITE: ("127.0.0.1", port)}) as proxy,
@@ -472,7 +473,7 @@ def test_webrtc_goes_around_neither_the_proxy_nor_the_guard(echoes: Echoes, rela
             with _browser(through(proxy) if relayed else None, rules) as browser:
                 page = browser.new_page()
                 page.goto(origin)
-                page.evaluate(_WEBRTC, [stun.getsockname()[1], turn.getsockname()[1]])
+                page.evaluate(_UNSEEN, [stun.getsockname()[1], turn.getsockname()[1]])
 
         apart(work)
         with pytest.raises(BlockingIOError):
@@ -480,7 +481,7 @@ def test_webrtc_goes_around_neither_the_proxy_nor_the_guard(echoes: Echoes, rela
         with pytest.raises(BlockingIOError):
             turn.accept()
 
-    assert "/" in echoes.asked
+    assert set(echoes.asked) - {"/favicon.ico"} == {"/"}
     assert set(proxy.asked) <= {(SITE, 80)}
 
 
