@@ -381,27 +381,25 @@ def _check_names_differ(accounts: Sequence[AccountConfig | None], top: _Table) -
 
 def _egress(table: _Table) -> tuple[IPv4Address | IPv6Address, ...]:
     like = '"203.0.113.7", or ["203.0.113.7", "2001:db8::7"] where there are several'
-    if not isinstance(table.values.get("egress_ip", ""), str | list):
-        table.problem("egress_ip", f"must be an address in quotes, like {like}")
-        return ()
-    texts: list[Any] = table.values.get("egress_ip", [])
-    if isinstance(texts, list):
-        if table.has("egress_ip") and not texts:
-            table.problem("egress_ip", f"is empty: write the address, like {like}, or remove the line")
-    else:
-        texts = [texts]
     addresses = []
-    for index, text in enumerate(texts):
+    for index, text in enumerate(table.one_or_more("egress_ip", like=like)):
         try:
-            address = ip_address(text if isinstance(text, str) else "")
+            address = ip_address(text)
         except ValueError:
-            # An empty variable, a name, a network: to guess would be to pin something else.
-            shown = f": {_shown(text)}" if isinstance(text, str) else ""
-            table.problem("egress_ip", f"is not an address{shown}; write it like {like}", index)
+            table.problem("egress_ip", f"is not an address: {_shown(text)}; write it like {like}", index)
             continue
         # As a socket that speaks both shows an IPv4 peer.
         addresses.append((address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address)
     return tuple(addresses)
+
+
+_PROXIES: Mapping[str, Literal["http", "https", "socks5"]] = {
+    "http": "http",
+    "https": "https",
+    "socks5": "socks5",
+    # curl's two names for SOCKS5 differ in who resolves names. Here it is always the proxy.
+    "socks5h": "socks5",
+}
 
 
 def _proxy(table: _Table) -> ProxyConfig | None:
@@ -413,60 +411,56 @@ def _proxy(table: _Table) -> ProxyConfig | None:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        parts, host, port = urlsplit(""), "", None
-    problem = ""
-    if "@" in text:
-        problem = f"holds a name or password, and no secret belongs in this file: {_PROXY_SIGN_IN}"
-    elif parts.scheme not in ("http", "https", "socks5", "socks5h"):
-        problem = f"is none that is known here (http, https, socks5): {like}"
-    elif not host or port is None or port == 0 or any(c.isspace() for c in text):
-        problem = f"needs a host and a port: {like}"
-    elif parts.path not in ("", "/") or parts.query or parts.fragment:
-        problem = f"takes no path: {like}"
-    if problem:
-        table.problem("proxy", problem)
+        table.problem("proxy", f"is not an address: {like}")
         return None
-    assert port is not None  # noqa: S101  said above
-    # curl's two names for SOCKS5 differ in who resolves names. Here it is always the proxy.
-    scheme: Literal["http", "https", "socks5"] = "socks5"
-    if parts.scheme in ("http", "https"):
-        scheme = "https" if parts.scheme == "https" else "http"
-    return ProxyConfig(scheme, host, port)
+    scheme = _PROXIES.get(parts.scheme)
+    if "@" in text:
+        table.problem("proxy", f"holds a name or password, and no secret belongs in this file: {_PROXY_SIGN_IN}")
+    elif scheme is None:
+        table.problem("proxy", f"is none that is known here (http, https, socks5): {like}")
+    elif not host or not port or not _is_plain(text):
+        table.problem("proxy", f"needs a host and a port: {like}")
+    elif parts.path not in ("", "/") or parts.query or parts.fragment:
+        table.problem("proxy", f"takes no path: {like}")
+    else:
+        return ProxyConfig(scheme, host, port)
+    return None
 
 
 def _echoes(table: _Table) -> tuple[str, ...]:
+    """The URLs as the browser will write them, because the guard compares."""
     table.allow("echo")
-    like = 'write it like "https://echo.example.com/"'
-    texts = table.values.get("echo", [])
-    texts = [texts] if isinstance(texts, str) else texts
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        table.problem("echo", f"must be an address in quotes, or a list of them, asked in its order: {like}")
-        return ()
-    if table.present and not texts:
-        table.problems.add(table.at, f"[egress] names no `echo`, a service that says what address it sees: {like}")
+    like = '"https://echo.example.com/"'
+    if table.present and not table.has("echo"):
+        table.problems.add(table.at, f"[egress] names no `echo`, a service that says what address it sees, like {like}")
     echoes = []
-    for index, text in enumerate(texts):
+    for index, text in enumerate(table.one_or_more("echo", like=like)):
         try:
             parts = urlsplit(text)
             host, port = parts.hostname or "", parts.port
         except ValueError:
-            table.problem("echo", f"is not an address: {like}", index)
+            table.problem("echo", f"is not an address: write it like {like}", index)
             continue
+        problem = ""
         if "@" in text:
-            table.problem("echo", f"holds a name or password, and no secret belongs in this file: {like}", index)
-        elif parts.scheme not in ("http", "https") or not host or not text.isascii() or not text.isprintable() \
-                or " " in text or parts.fragment:  # fmt: skip
-            table.problem("echo", f"is not an https address: {like}", index)
+            problem = f"holds a name or password, and no secret belongs in this file: write it like {like}"
+        elif parts.scheme not in ("http", "https") or not host or parts.fragment or not _is_plain(text):
+            problem = f"is not an https address: write it like {like}"
         elif parts.scheme == "http" and not _is_loopback(host):
-            # Whoever stands on the way could say what we want to hear.
-            table.problem("echo", "must be https: over http anybody on the way could answer", index)
-        else:
-            # As the browser will write it: the guard compares.
-            bracketed = f"[{host}]" if ":" in host else host
-            default = {"http": 80, "https": 443}[parts.scheme]
-            netloc = bracketed + (f":{port}" if port is not None and port != default else "")
-            echoes.append(parts._replace(netloc=netloc, path=parts.path or "/").geturl())
+            problem = "must be https: over http anybody on the way could answer"
+        if problem:
+            table.problem("echo", problem, index)
+            continue
+        bracketed = f"[{host}]" if ":" in host else host
+        default = {"http": 80, "https": 443}[parts.scheme]
+        netloc = bracketed + (f":{port}" if port is not None and port != default else "")
+        echoes.append(parts._replace(netloc=netloc, path=parts.path or "/").geturl())
     return tuple(echoes)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether it has only characters that nobody writes in another way: printable ASCII, no space."""
+    return text.isascii() and text.isprintable() and " " not in text
 
 
 def _origin(site: str, table: _Table) -> str | None:
@@ -735,6 +729,17 @@ class _Table:
             if not isinstance(value, str):
                 self.problem(key, f"must be a list of texts in quotes, like {like}", index)
                 return None
+        return tuple(values)
+
+    def one_or_more(self, key: str, *, like: str) -> tuple[str, ...]:
+        """A text, or a list of them; empty where there is nothing, and where what stands there is something else."""
+        value = self.values.get(key, ())
+        values = [value] if isinstance(value, str) else value
+        if self.has(key) and (not isinstance(values, list) or not all(isinstance(text, str) for text in values)):
+            self.problem(key, f"must be text in quotes, or a list of them, like {like}")
+            return ()
+        if self.has(key) and not values:
+            self.problem(key, f"is empty: write it like {like}, or remove the line")
         return tuple(values)
 
     def table(self, key: str, *, like: str = "") -> _Table:

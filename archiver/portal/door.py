@@ -309,9 +309,8 @@ class Portal:
 
     def _blame_the_way_out(self) -> None:
         """Where it is the proxy that does not answer, say so, and not that the site does not."""
-        wrong = self.egress.halt()
-        if wrong is not None:
-            raise wrong
+        if self.egress.trouble is not None:
+            raise self.egress.trouble.why
 
     # --- which account, which marketplace ----------------------------------------------------------------------
 

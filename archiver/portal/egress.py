@@ -20,7 +20,7 @@ from playwright.sync_api import Error as PlaywrightError
 
 from archiver.errors import WrongEgress
 from archiver.portal.guard import Guard
-from archiver.portal.relay import Relay
+from archiver.portal.relay import Relay, Trouble
 
 Address = IPv4Address | IPv6Address
 
@@ -73,12 +73,18 @@ class Egress:
             self.guard.unproven = _UNPROVEN
 
     def halt(self) -> WrongEgress | None:
-        """Why nothing more may be sent, or None. Looks again when it is time to, or when the proxy has failed."""
-        if self._wrong is None and self.relay is not None:
-            self._fail(self.relay.trouble)
+        """Why nothing more may be sent, or None. Looks again when it is time to."""
+        trouble = self.trouble
+        if self._wrong is None and trouble is not None and trouble.sure:
+            self._fail(trouble.why)
         if self._wrong is None and self.pin is not None and time.monotonic() - self._last_s >= self.every_s:
             self._look(self.pin)
         return self._wrong
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What the proxy, if there is one, had against us last: why a page or an echo service may not have answered."""
+        return self.relay.trouble if self.relay is not None else None
 
     def check(self) -> None:
         """Look now. Raises WrongEgress."""
@@ -106,10 +112,9 @@ class Egress:
         self.guard.unproven = ""
         self._last_s = time.monotonic()
 
-    def _fail(self, why: WrongEgress | None) -> None:
-        if why is not None:
-            self._wrong = why
-            self.guard.unproven = why.message
+    def _fail(self, why: WrongEgress) -> None:
+        self._wrong = why
+        self.guard.unproven = why.message
 
     def _sighting(self, pin: Pin) -> Sighting | WrongEgress:
         silent: list[str] = []
@@ -118,8 +123,8 @@ class Egress:
             try:
                 return Sighting(datetime.now(UTC), self._ask(url), host)
             except Silent as why:
-                if self.relay is not None and self.relay.trouble is not None:
-                    return self.relay.trouble
+                if self.trouble is not None:
+                    return self.trouble.why
                 silent.append(f"{host} {why}")
         return WrongEgress(
             f"Nobody said what address the world sees {self.account} from: {'; '.join(silent)}.",

@@ -48,6 +48,15 @@ class Proxy:
         return f"{self.scheme}://{_authority(self.host, self.port)}"
 
 
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What the real proxy had against us. Not `sure`: it may have been the place asked for, and the proxy's way to say
+    so."""
+
+    why: WrongEgress
+    sure: bool
+
+
 MayReach = Callable[[str, int], bool]
 """Whether a host (name or address, without brackets) and port may be connected to."""
 
@@ -60,14 +69,14 @@ class Relay:
     Who has not `username` and `password`, which are new each time and stand nowhere else, is let nowhere: no other
     process of this machine, and none of the browser's own requests (updates, a look at its maker's sign-in), which the
     guard does not see. `may_reach` bounds the rest. `trouble` is what the real proxy had against us at the last
-    connection: it is down, or it refused the sign-in. A host it cannot reach is no trouble.
+    connection: it is down, or it refused the sign-in. That it cannot reach a host is no trouble.
     """
 
     def __init__(self, proxy: Proxy, account: str, may_reach: MayReach) -> None:
         self.proxy, self.account, self.may_reach = proxy, account, may_reach
         self.username, self.password = "archiver", secrets.token_urlsafe(32)
         self.address = ""
-        self.trouble: WrongEgress | None = None
+        self.trouble: Trouble | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="relay", daemon=True)
         self._serving: set[asyncio.Task[None]] = set()
@@ -140,40 +149,45 @@ class Relay:
     async def _opened(self, host: str, port: int) -> Connection:
         """A connection through the real proxy to there. Raises _NoWay, and says in `trouble` if the proxy is why."""
         proxy = self.proxy
-        hint = "Nothing is sent without it. Check `proxy` in the configuration, and whether the proxy runs."
         writer = None
         try:
             async with asyncio.timeout(_ANSWER_TIMEOUT_S):
                 secure = ssl.create_default_context() if proxy.scheme == "https" else None
                 reader, writer = await asyncio.open_connection(proxy.host, proxy.port, ssl=secure)
                 await (_through_socks if proxy.scheme == "socks5" else _through_http)(proxy, host, port, reader, writer)
-        except _SignInRefused:
-            wanted = "refused the name or the password" if proxy.username else "wants a name and a password"
-            hint = f"Keep the right ones in the vault: `archiver account proxy {self.account} --user NAME`."
-            self.trouble = WrongEgress(f"The proxy {proxy} {wanted}.", hint=hint)
-        except _NoWay:
-            self.trouble = None
-            _close(writer)
-            raise
-        except _NotThisProtocol as error:
-            self.trouble = WrongEgress(f"{proxy} answers, but not as such a proxy does: {error}.", hint=hint)
-        except TimeoutError:
-            self.trouble = WrongEgress(f"The proxy {proxy} did not answer within {_ANSWER_TIMEOUT_S:.0f} s.", hint=hint)
-        except EOFError:
-            self.trouble = WrongEgress(f"The proxy {proxy} closed the connection without an answer.", hint=hint)
-        except ssl.SSLCertVerificationError as error:
-            self.trouble = WrongEgress(
-                f"The certificate of the proxy {proxy} is not to be trusted: {error.verify_message}.", hint=hint
-            )
-        except OSError as error:
-            # asyncio words the system's errors anew; the resolver's have numbers of their own.
-            why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or "no route"
-            self.trouble = WrongEgress(f"The proxy {proxy} cannot be reached: {why}.", hint=hint)
-        else:
-            self.trouble = None
-            return reader, writer
-        _close(writer)
-        raise _NoWay
+        except (OSError, EOFError, _NoWay, _SignInRefused, _NotThisProtocol) as error:
+            self.trouble = self._trouble(error)
+            if writer is not None:
+                writer.close()
+            raise _NoWay from error
+        self.trouble = None
+        return reader, writer
+
+    def _trouble(self, error: OSError | EOFError | _NoWay | _SignInRefused | _NotThisProtocol) -> Trouble | None:
+        proxy, sure = self.proxy, True
+        hint = "Nothing is sent without it. Check `proxy` in the configuration, and whether the proxy runs."
+        match error:
+            case _NoWay():
+                return None
+            case _SignInRefused():
+                wanted = "refused the name or the password" if proxy.username else "wants a name and a password"
+                why = f"The proxy {proxy} {wanted}."
+                hint = f"Keep the right ones in the vault: `archiver account proxy {self.account} --user NAME`."
+            case _NotThisProtocol():
+                why = f"{proxy} answers, but not as such a proxy does: {error}."
+            # Some do so where it is the place asked for that does not answer.
+            case TimeoutError():
+                why, sure = f"The proxy {proxy} did not answer within {_ANSWER_TIMEOUT_S:.0f} s.", False
+            case EOFError():
+                why, sure = f"The proxy {proxy} closed the connection without an answer.", False
+            case ssl.SSLCertVerificationError():
+                why = f"The certificate of the proxy {proxy} is not to be trusted: {error.verify_message}."
+            case OSError():
+                # asyncio words the system's errors anew; the resolver's have numbers of their own.
+                known = error.errno is not None and error.errno > 0
+                said = os.strerror(error.errno or 0) if known else error.strerror or "no route"
+                why = f"The proxy {proxy} cannot be reached: {said}."
+        return Trouble(WrongEgress(why, hint=hint), sure)
 
 
 class _NoWay(Exception):
@@ -331,8 +345,3 @@ def _is_ipv6(host: str) -> bool:
 
 def _basic(username: str, password: str) -> str:
     return "Basic " + b64encode(f"{username}:{password}".encode()).decode()
-
-
-def _close(writer: asyncio.StreamWriter | None) -> None:
-    if writer is not None:
-        writer.close()

@@ -174,12 +174,13 @@ def test_a_refused_sign_in_is_told_from_everything_else(scheme: Scheme, user: st
         answer = talk(relay, connect(b"127.0.0.1:443", signed(relay)))
 
     assert answer.startswith(b"HTTP/1.1 502 ")
-    assert str(relay.trouble) == (
+    assert relay.trouble is not None
+    assert str(relay.trouble.why) == (
         f"The proxy {scheme}://127.0.0.1:{proxy.port} {wanted}. Keep the right ones in the vault: "
         "`archiver account proxy acme --user NAME`."
     )
-    assert relay.trouble is not None
-    assert relay.trouble.exit_code is Exit.WRONG_EGRESS
+    assert relay.trouble.why.exit_code is Exit.WRONG_EGRESS
+    assert relay.trouble.sure
 
 
 @pytest.mark.parametrize(
@@ -210,7 +211,8 @@ def test_a_proxy_of_another_kind_is_named_as_that(scheme: Scheme, answer: bytes,
         thread.join()
 
     assert relay.trouble is not None
-    assert f"127.0.0.1:{relay.proxy.port} {why}" in relay.trouble.message
+    assert f"127.0.0.1:{relay.proxy.port} {why}" in relay.trouble.why.message
+    assert relay.trouble.sure is bool(answer)
 
 
 def test_a_proxy_behind_tls_is_spoken_to_only_where_its_certificate_is_trusted(
@@ -234,7 +236,7 @@ def test_a_proxy_behind_tls_is_spoken_to_only_where_its_certificate_is_trusted(
 
     assert refused.startswith(b"HTTP/1.1 502")
     assert trouble is not None
-    assert trouble.message == (
+    assert trouble.why.message == (
         f"The certificate of the proxy https://127.0.0.1:{proxy.port} is not to be trusted: self-signed certificate."
     )
     assert accepted.startswith(b"HTTP/1.1 200")
