@@ -12,8 +12,9 @@ import stat
 import tomllib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from archiver.errors import ConfigError, UsageError
@@ -64,8 +65,19 @@ class ScheduleConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ProxyConfig:
+    """A proxy, in which names are resolved. What it is told to sign in is in the archive."""
+
+    scheme: Literal["http", "https", "socks5"]
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
 class AccountConfig:
     """One sign-in. `site` is an origin without a slash at its end; `label` is the account in the site's switcher.
+
+    `egress` are the addresses the world may see it from; empty: any.
 
     `requests` are the most requests in a `minute`, an `hour` and a `day`, as far as the file names them.
     """
@@ -77,6 +89,8 @@ class AccountConfig:
     label: str = ""
     retention_days: int = 90
     requests: tuple[tuple[str, int], ...] = ()
+    egress: tuple[IPv4Address | IPv6Address, ...] = ()
+    proxy: ProxyConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +115,10 @@ class NotifyConfig:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The whole configuration. `path` is its file; `not_yet` names what stands in it and does nothing yet."""
+    """The whole configuration. `path` is its file; `not_yet` names what stands in it and does nothing yet.
+
+    `echoes` are the URLs of services that say what address they see, in the order in which they are asked.
+    """
 
     path: Path
     archive: ArchiveConfig
@@ -111,6 +128,7 @@ class Config:
     backup: BackupConfig | None = None
     notify: NotifyConfig | None = None
     not_yet: tuple[str, ...] = ()
+    echoes: tuple[str, ...] = ()
 
 
 MARKETPLACES = frozenset("AE AU BE BR CA DE EG ES FR IE IN IT JP MX NL PL SA SE SG TR UK US".split())
@@ -221,12 +239,18 @@ def _syntax_problem(message: str, text: str) -> Problem:
 
 
 def _config(top: _Table, path: Path) -> Config | None:
-    top.allow("archive", "schedule", "account", "browser", "backup", "notify")
+    top.allow("archive", "schedule", "account", "browser", "egress", "backup", "notify")
     archive = _archive(top.table("archive"))
     schedule_table = top.table("schedule")
     schedule = _schedule(schedule_table)
-    accounts = [_account(table) for table in top.tables("account")]
+    egress = top.table("egress")
+    echoes = _echoes(egress)
+    tables = top.tables("account")
+    accounts = [_account(table) for table in tables]
     _check_names_differ(accounts, top)
+    for table in tables:
+        if table.has("egress_ip") and not egress.has("echo"):
+            table.problem("egress_ip", _NO_ECHO)
     browser = _browser(top.table("browser"))
     backup = _backup(top.table("backup"))
     notify = _notify(top.table("notify"))
@@ -241,6 +265,7 @@ def _config(top: _Table, path: Path) -> Config | None:
         backup=backup,
         notify=notify,
         not_yet=_not_yet(top, schedule_table),
+        echoes=echoes,
     )
 
 
@@ -293,6 +318,11 @@ def _cron(table: _Table, key: str) -> Cron | None:
 
 _ACCOUNT_NAME = re.compile(r"\w[\w.-]{0,63}")
 _ELSEWHERE = "`archiver account add` keeps it in the encrypted archive"
+_PROXY_SIGN_IN = "`archiver account proxy` keeps it in the encrypted archive"
+_NO_ECHO = (
+    "needs a service that says what address it sees, and no stranger is asked unbidden: name one with `echo` in "
+    "[egress]; `archiver echo` runs one on a server of yours"
+)
 
 
 def _account(table: _Table) -> AccountConfig | None:
@@ -313,13 +343,8 @@ def _account(table: _Table) -> AccountConfig | None:
     if sources is not None:
         _check_chosen("sources", sources, tuple(Source), table)
     retention_days = table.number("retention_days", at_least=1)
-    # To be told nothing and be seen from the wrong address could cost the account, so these two are refused.
-    if table.has("egress_ip"):
-        table.problem("egress_ip", "cannot be kept by this version: it does not yet check the address the world sees. "
-                      "Remove the line, or wait for the version that can")  # fmt: skip
-    if table.has("proxy"):
-        table.problem("proxy", "cannot be kept by this version: it would connect directly. "
-                      "Remove the line, or wait for the version that can")  # fmt: skip
+    egress = _egress(table)
+    proxy = _proxy(table)
     label = table.text("label")
     requests = table.table("requests", like="{ minute = 600, hour = 12000, day = 100000 }")
     spans = ("minute", "hour", "day")
@@ -335,6 +360,8 @@ def _account(table: _Table) -> AccountConfig | None:
         label=label or "",
         retention_days=90 if retention_days is None else retention_days,
         requests=tuple((span, limit) for span, limit in limits.items() if limit is not None),
+        egress=egress,
+        proxy=proxy,
     )
 
 
@@ -350,6 +377,90 @@ def _check_names_differ(accounts: Sequence[AccountConfig | None], top: _Table) -
             top.problems.add(
                 ("account", index, "name"), f"`name` {_shown(account.name)} is taken by the account in line {there}"
             )
+
+
+def _egress(table: _Table) -> tuple[IPv4Address | IPv6Address, ...]:
+    like = '"203.0.113.7", or ["203.0.113.7", "2001:db8::7"] where there are several'
+    addresses = []
+    for index, text in enumerate(table.one_or_more("egress_ip", like=like)):
+        try:
+            address = ip_address(text)
+        except ValueError:
+            table.problem("egress_ip", f"is not an address: {_shown(text)}; write it like {like}", index)
+            continue
+        # As a socket that speaks both shows an IPv4 peer.
+        addresses.append((address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address)
+    return tuple(addresses)
+
+
+_PROXIES: Mapping[str, Literal["http", "https", "socks5"]] = {
+    "http": "http",
+    "https": "https",
+    "socks5": "socks5",
+    # curl's two names for SOCKS5 differ in who resolves names. Here it is always the proxy.
+    "socks5h": "socks5",
+}
+
+
+def _proxy(table: _Table) -> ProxyConfig | None:
+    text = table.text("proxy")
+    if text is None:
+        return None
+    like = 'write it like "socks5://10.0.0.5:1080" or "http://10.0.0.5:3128"'
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        table.problem("proxy", f"is not an address: {like}")
+        return None
+    scheme = _PROXIES.get(parts.scheme)
+    if "@" in text:
+        table.problem("proxy", f"holds a name or password, and no secret belongs in this file: {_PROXY_SIGN_IN}")
+    elif scheme is None:
+        table.problem("proxy", f"is none that is known here (http, https, socks5): {like}")
+    elif not host or not port or not _is_plain(text):
+        table.problem("proxy", f"needs a host and a port: {like}")
+    elif parts.path not in ("", "/") or parts.query or parts.fragment:
+        table.problem("proxy", f"takes no path: {like}")
+    else:
+        return ProxyConfig(scheme, host, port)
+    return None
+
+
+def _echoes(table: _Table) -> tuple[str, ...]:
+    """The URLs as the browser will write them, because the guard compares."""
+    table.allow("echo")
+    like = '"https://echo.example.com/"'
+    if table.present and not table.has("echo"):
+        table.problems.add(table.at, f"[egress] names no `echo`, a service that says what address it sees, like {like}")
+    echoes = []
+    for index, text in enumerate(table.one_or_more("echo", like=like)):
+        try:
+            parts = urlsplit(text)
+            host, port = parts.hostname or "", parts.port
+        except ValueError:
+            table.problem("echo", f"is not an address: write it like {like}", index)
+            continue
+        problem = ""
+        if "@" in text:
+            problem = f"holds a name or password, and no secret belongs in this file: write it like {like}"
+        elif parts.scheme not in ("http", "https") or not host or parts.fragment or not _is_plain(text):
+            problem = f"is not an https address: write it like {like}"
+        elif parts.scheme == "http" and not _is_loopback(host):
+            problem = "must be https: over http anybody on the way could answer"
+        if problem:
+            table.problem("echo", problem, index)
+            continue
+        bracketed = f"[{host}]" if ":" in host else host
+        default = {"http": 80, "https": 443}[parts.scheme]
+        netloc = bracketed + (f":{port}" if port is not None and port != default else "")
+        echoes.append(parts._replace(netloc=netloc, path=parts.path or "/").geturl())
+    return tuple(echoes)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether it has only characters that nobody writes in another way: printable ASCII, no space."""
+    return text.isascii() and text.isprintable() and " " not in text
 
 
 def _origin(site: str, table: _Table) -> str | None:
@@ -382,8 +493,6 @@ def _origin_problem(parts: SplitResult, host: str, site: str, like: str) -> str:
 
 
 def _is_loopback(host: str) -> bool:
-    from ipaddress import ip_address
-
     if host == "localhost":
         return True
     try:
@@ -620,6 +729,17 @@ class _Table:
             if not isinstance(value, str):
                 self.problem(key, f"must be a list of texts in quotes, like {like}", index)
                 return None
+        return tuple(values)
+
+    def one_or_more(self, key: str, *, like: str) -> tuple[str, ...]:
+        """A text, or a list of them; empty where there is nothing, and where what stands there is something else."""
+        value = self.values.get(key, ())
+        values = [value] if isinstance(value, str) else value
+        if self.has(key) and (not isinstance(values, list) or not all(isinstance(text, str) for text in values)):
+            self.problem(key, f"must be text in quotes, or a list of them, like {like}")
+            return ()
+        if self.has(key) and not values:
+            self.problem(key, f"is empty: write it like {like}, or remove the line")
         return tuple(values)
 
     def table(self, key: str, *, like: str = "") -> _Table:

@@ -103,7 +103,7 @@ class WrongKey(UsageError):
 
 
 class WrongEgress(ArchiverError):
-    """The world sees us from another address than the pinned one."""
+    """The way out is not the configured one: another address than the pinned one, or a proxy that is of no use."""
 
     exit_code = Exit.WRONG_EGRESS
 

@@ -29,7 +29,9 @@ from archiver.signin import Credential
 from archiver.sync import Halt, Outcome, Tell, failed, sync
 
 if TYPE_CHECKING:
+    from archiver.portal.door import Portal
     from archiver.portal.pace import Budget
+    from archiver.portal.relay import Proxy
     from archiver.site.sitemap import SiteMap
 
 _MOST_UNANSWERED = 3
@@ -292,6 +294,7 @@ class _Door:
 
         from archiver.portal import browser
         from archiver.portal.door import Door
+        from archiver.portal.egress import Pin
         from archiver.portal.sign_in import Secrets
 
         door = Door(
@@ -309,13 +312,28 @@ class _Door:
             label=self.account.label,
             full=self.full,
             headed=self.headed,
+            proxy=self._proxy(),
+            pin=Pin(frozenset(self.account.egress), self.config.echoes) if self.account.egress else None,
+            at_end=self._record,
         )
         with door.enter() as portal:
-            try:
-                yield portal
-            finally:
-                self.report.traffic[self.account.name] = portal.traffic()
-                self.report.requests.extend({"account": self.account.name, **sent} for sent in portal.requests())
+            yield portal
+
+    def _record(self, portal: Portal) -> None:
+        self.report.traffic[self.account.name] = portal.traffic()
+        self.report.requests.extend({"account": self.account.name, **sent} for sent in portal.requests())
+
+    def _proxy(self) -> Proxy | None:
+        from archiver.portal.relay import Proxy
+
+        there = self.account.proxy
+        if there is None:
+            return None
+        sign_in = self.archive.vault.proxy_sign_in(self.account.name)
+        if sign_in is None:
+            return Proxy(there.scheme, there.host, there.port)
+        hide(sign_in.password)
+        return Proxy(there.scheme, there.host, there.port, sign_in.username, sign_in.password)
 
     def _budget(self) -> Budget | None:
         from archiver.portal.pace import Budget

@@ -22,6 +22,8 @@ _SCHEMA = (
     "sealed INTEGER NOT NULL DEFAULT 0)",
     "CREATE TABLE IF NOT EXISTS account (name TEXT PRIMARY KEY, email TEXT NOT NULL, password TEXT NOT NULL, "
     "totp_secret TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS proxy_sign_in (account TEXT PRIMARY KEY, username TEXT NOT NULL, "
+    "password TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS session (account TEXT PRIMARY KEY, state BLOB NOT NULL)",
     "CREATE TABLE IF NOT EXISTS attempt (id INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, "
     "credential TEXT NOT NULL, at TEXT NOT NULL, outcome TEXT NOT NULL DEFAULT '', why TEXT NOT NULL DEFAULT '')",
@@ -48,6 +50,14 @@ class SignIn:
     email: str
     password: str = field(repr=False)
     totp_secret: str = field(repr=False, default="")
+
+
+@dataclass(frozen=True, slots=True)
+class ProxySignIn:
+    """What the proxy of one account is told."""
+
+    username: str
+    password: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +200,23 @@ class Vault:
                 raise _no_account(name)
             self.database.run("DELETE FROM session WHERE account = ?", (name,))
             self.database.run("DELETE FROM totp_step WHERE account = ?", (name,))
+            self.database.run("DELETE FROM proxy_sign_in WHERE account = ?", (name,))
             self._forget_attempts(name)
+
+    def proxy_sign_in(self, account: str) -> ProxySignIn | None:
+        """What this account's proxy is told; None where it wants nothing."""
+        row = self.database.row("SELECT username, password FROM proxy_sign_in WHERE account = ?", (account,))
+        return None if row is None else ProxySignIn(*row)
+
+    def put_proxy_sign_in(self, account: str, sign_in: ProxySignIn | None) -> None:
+        """Keep it in place of an earlier one; None forgets it."""
+        with self.database.transaction():
+            self.database.run("DELETE FROM proxy_sign_in WHERE account = ?", (account,))
+            if sign_in is not None:
+                self.database.run(
+                    "INSERT INTO proxy_sign_in (account, username, password) VALUES (?, ?, ?)",
+                    (account, sign_in.username, sign_in.password),
+                )
 
     def session(self, account: str) -> bytes | None:
         """The browser's state after the last sign-in, as it was put."""

@@ -127,6 +127,18 @@ def _parser() -> argparse.ArgumentParser:
     _add_running(command)
     _add_finding(command)
     _add_keeping(command)
+    echo = command("echo", "echo:echo", "a web service that says what address it sees, for `egress_ip`")
+    echo.add_argument(
+        "--listen", metavar="ADDR:PORT", default="127.0.0.1:8765", type=_endpoint, help="where (127.0.0.1:8765)"
+    )
+    echo.add_argument(
+        "--trust",
+        metavar="ADDR",
+        action="append",
+        default=[],
+        type=_address,
+        help="believe the X-Forwarded-For of a proxy at this address, and of no one else",
+    )
     demo = command("demo", "demo:demo", "the whole job against a local stand-in of Seller Central")
     demo.add_argument(
         "--dir", metavar="DIR", default="demo", help="where config.toml and the archive are left (./demo)"
@@ -176,6 +188,12 @@ def _add_setting_up(command: Adder) -> None:
         metavar="FILE",
         help="read the TOTP secret there (- for standard input): text, an otpauth:// URI, a picture of the QR code",
     )
+    proxy = command("proxy", "setting_up:account_proxy", "keep what its proxy is told to sign in", actions)
+    proxy.add_argument("name", metavar="NAME")
+    what = proxy.add_mutually_exclusive_group(required=True)
+    what.add_argument("--user", metavar="U", help="the name it signs in to the proxy with")
+    what.add_argument("--forget", action="store_true", help="the proxy wants no sign-in any more")
+    proxy.add_argument("--password-file", metavar="FILE", help="read the password there (- for standard input)")
     command("list", "setting_up:account_list", "the accounts, and whether each can sign in", actions)
     remove = command("remove", "setting_up:account_remove", "forget a sign-in; what was captured stays", actions)
     remove.add_argument("name", metavar="NAME")
@@ -232,6 +250,23 @@ def _count(text: str) -> int:
     if not re.fullmatch("[0-9]{1,9}", text) or int(text) == 0:
         raise argparse.ArgumentTypeError("it takes a number from 1 on")
     return int(text)
+
+
+def _endpoint(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
+    if not colon or not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
+        raise argparse.ArgumentTypeError("write an address and a port, as 127.0.0.1:8765 or [::]:8765")
+    return _address(host), int(port)
+
+
+def _address(text: str) -> str:
+    from ipaddress import ip_address
+
+    try:
+        return str(ip_address(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("write an address, as 127.0.0.1 or ::1") from error
 
 
 def _date(text: str) -> str:

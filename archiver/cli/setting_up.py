@@ -157,6 +157,45 @@ def _secret(named: str | None, what: str, prompt: str, option: str) -> str:
     return credentials.ask(prompt, otherwise=f"Name a file with {option}.")
 
 
+def account_proxy(args: argparse.Namespace) -> int:
+    """Keep what the account's proxy is told, or forget it. The sign-in at the site stays as it is."""
+    from archiver.archive.vault import ProxySignIn
+
+    loaded = config.load(config.find(args.config, os.environ))
+    [account] = wiring.chosen_accounts(loaded, [args.name])
+    # Opened first: what keeps the archive from opening is said before anyone types a secret.
+    with wiring.opened(loaded, write=True) as archive:
+        sign_in = None
+        if not args.forget:
+            _check_for_proxy(args.user, "name", account.proxy)
+            password = _secret(
+                args.password_file, "The proxy's password", f"Password of {args.user} at the proxy: ", "--password-file"
+            )
+            _check_for_proxy(password, "password", account.proxy)
+            sign_in = ProxySignIn(args.user, password)
+        archive.vault.put_proxy_sign_in(account.name, sign_in)
+    say(f"{'Forgot' if sign_in is None else 'Kept'} what the proxy of {account.name} is told to sign in.")
+    if account.proxy is None:
+        say(f"{account.name} has no `proxy` in {loaded.path} yet, so it connects directly.")
+    if args.json:
+        json_line({"account": account.name, "proxy_sign_in": sign_in is not None})
+    return Exit.DONE
+
+
+def _check_for_proxy(word: str, what: str, proxy: config.ProxyConfig | None) -> None:
+    """Raises UsageError where no such proxy could be told this. A password is not repeated."""
+    of_socks = proxy is not None and proxy.scheme == "socks5"
+    problem = ""
+    if not word or not word.isprintable():
+        problem = "is empty or has a control character in it"
+    elif of_socks and len(word.encode()) > 255:
+        problem = "is longer than the 255 bytes SOCKS5 has room for"
+    elif what == "name" and ":" in word and not of_socks:
+        problem = "has a colon in it, and to an HTTP proxy that is where the name ends"
+    if problem:
+        raise UsageError(f"The proxy's {what} {problem}.", hint=f"Look up the {what} at the proxy.")
+
+
 def account_list(args: argparse.Namespace) -> int:
     """Each configured account, and each sign-in the configuration does not name."""
     loaded = config.load(config.find(args.config, os.environ))

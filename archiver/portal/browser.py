@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,14 +31,12 @@ _FLAGS = (
     "--disable-sync",
     "--disable-breakpad",
     "--block-new-web-contents",
+    # The first is Chromium's name for it, the second that of Playwright's headless shell.
+    "--webrtc-ip-handling-policy=disable_non_proxied_udp",
     "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
     "--force-color-profile=srgb",
     # A shared worker belongs to no page, so nobody would see what it sends over a WebSocket.
     "--disable-blink-features=WebSocketStream,SharedWorker",
-    # WebSockets pass by the Fetch domain the guard stands in. Chromium sends them, and nothing else, to the SOCKS proxy
-    # where it is told one beside those for http and https; at this address there is none, and no way around it.
-    "--proxy-server=http=direct://;https=direct://;socks=socks5://127.0.0.1:1",
-    "--proxy-bypass-list=<-loopback>",
 )
 
 
@@ -75,9 +73,35 @@ def runs_as_root() -> bool:
     return os.geteuid() == 0
 
 
+def _way_out(relay: str, hosts: Collection[str]) -> tuple[str, ...]:
+    """Flags that leave the browser one way out, whatever this machine's settings say about proxies.
+
+    What the guard does not see (the browser's own requests for updates, WebRTC over TCP) finds no host to go to.
+    """
+    way = relay or "direct://"
+    return (
+        # WebSockets pass by the Fetch domain the guard stands in. Chromium sends them, and nothing else, to the SOCKS
+        # proxy where it is told one beside those for http and https; at this address there is none, and no way around.
+        f"--proxy-server=http={way};https={way};socks=socks5://127.0.0.1:1",
+        # Without this the browser would go to this machine's own addresses directly.
+        "--proxy-bypass-list=<-loopback>",
+        *((_resolving("127.0.0.1") if relay else _resolving(*hosts),) if relay or hosts else ()),
+    )
+
+
+def _resolving(*hosts: str) -> str:
+    return "--host-resolver-rules=" + " , ".join(("MAP * ~NOTFOUND", *(f"EXCLUDE {host}" for host in sorted(hosts))))
+
+
 @contextmanager
-def running(executable: Path | None, *, headed: bool = False) -> Iterator[Browser]:
-    """A browser process for as long as the context lasts. Raises BrowserMissing or BrowserFailed."""
+def running(
+    executable: Path | None, *, headed: bool = False, relay: str = "", hosts: Collection[str] = ()
+) -> Iterator[Browser]:
+    """A browser process for as long as the context lasts. Raises BrowserMissing or BrowserFailed.
+
+    `relay` is the address of the proxy it takes, in which names are resolved; without one it connects directly, and
+    only to `hosts` (names, addresses, `*.example.com`) where some are named.
+    """
     with _scratch() as scratch:
         playwright = _start_driver(scratch)
         try:
@@ -90,7 +114,7 @@ def running(executable: Path | None, *, headed: bool = False) -> Iterator[Browse
                 browser = playwright.chromium.launch(
                     executable_path=executable,
                     headless=not headed,
-                    args=[*_FLAGS, *(["--no-sandbox"] if runs_as_root() else [])],
+                    args=[*_FLAGS, *_way_out(relay, hosts), *(["--no-sandbox"] if runs_as_root() else [])],
                     chromium_sandbox=not runs_as_root(),
                     downloads_path=scratch,
                     env=_environment(os.environ, scratch),

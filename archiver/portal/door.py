@@ -1,4 +1,4 @@
-"""Enters and leaves: browser started, guard on, session taken up or sign-in played; undone in reverse.
+"""Enters and leaves: browser started, guard on, way out proven, session taken up or sign-in played; undone in reverse.
 
 What is behind the door is a `Portal`: one signed-in browser context, in one marketplace at a time, because the site
 keeps the selection for the whole session [C].
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,13 +18,15 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, BrowserContext, Page
 from playwright.sync_api import Error as PlaywrightError
 
-from archiver.errors import ArchiverError, BrowserFailed, Exit, PageUnknown, SiteUnreachable, WrongIdentity
+from archiver.errors import ArchiverError, BrowserFailed, Exit, PageUnknown, SiteUnreachable, WrongEgress, WrongIdentity
 from archiver.model import Capture, Event, Identified, Kind, Known, Scope
 from archiver.portal import browser as browsers
 from archiver.portal import camera, sign_in
+from archiver.portal.egress import Egress, Pin
 from archiver.portal.guard import Guard, Rules
 from archiver.portal.pace import Budget, Counted, Pace
 from archiver.portal.person import Person, Task
+from archiver.portal.relay import Proxy, Relay
 from archiver.portal.sign_in import Secrets
 from archiver.portal.tab import Tab
 from archiver.portal.walk import SIGNED_OUT, Walk
@@ -37,6 +39,11 @@ _MOST_RENEWALS = 12
 
 _PERSON_TIMEOUT = timedelta(minutes=25)
 """As long as Amazon waits for an approval [C]."""
+
+_PROVEN_EVERY_S = 600.0
+"""How long an address that was seen is taken to be the address still. A line that changes it does so by the day."""
+
+_PORTS = {"http": 80, "https": 443}
 
 
 class SessionEnded(ArchiverError):
@@ -61,7 +68,10 @@ class Memory(sign_in.Memory, Counted, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """The way into one account. `site` is an origin; `label` names the account where a sign-in sees several."""
+    """The way into one account. `site` is an origin; `label` names the account where a sign-in sees several.
+
+    `at_end` is told of the portal when it is left, whatever came of it, so that what left is on record.
+    """
 
     site: str
     account: str
@@ -78,33 +88,80 @@ class Door:
     full: bool = False
     headed: bool = False
     person: Person | None = None
+    proxy: Proxy | None = None
+    pin: Pin | None = None
+    proven_every_s: float = _PROVEN_EVERY_S
+    at_end: Callable[[Portal], None] = lambda portal: None
 
     @contextmanager
     def enter(self) -> Iterator[Portal]:
         """A signed-in portal for as long as the context lasts.
 
-        Raises BrowserMissing, BrowserFailed, SiteUnreachable, CredentialRefused, PersonNeeded or PageUnknown.
+        Raises BrowserMissing, BrowserFailed, WrongEgress, SiteUnreachable, CredentialRefused, PersonNeeded or
+        PageUnknown. WrongEgress is raised on leaving, too: the way out is proven once more when the work is done.
         """
         rules = Rules(site=self.site, origins=trusted_origins(self.site), map=self.sitemap.guard)
         guard = Guard(rules, self._why_closed)
-        with browsers.running(self.executable, headed=self.headed) as browser:
-            guard.watch(browser)
+        with (
+            self._relay(rules) as relay,
+            browsers.running(
+                self.executable,
+                headed=self.headed,
+                relay=relay.address if relay is not None else "",
+                hosts=rules.hosts | {urlsplit(echo).hostname or "" for echo in self._echoes()},
+            ) as browser,
+        ):
+            guard.watch(browser, relay)
+            egress = Egress(browser, guard, self.account, self.pin, relay, self.proven_every_s)
             context = self._context(browser)
             guard.watch_answers(context)
             tab = Tab(context)
-            pace = Pace(tab, self.halt, lambda: len(guard.sent), self.memory, self.pace_s, self.budget)
-            portal = Portal(self, context, tab, guard, pace)
+            # Asked in every wait, and before every page: while a person is at the page the site is asked as well.
+            pace = Pace(
+                tab,
+                lambda: self._why_stop(egress),
+                lambda: len(guard.sent),
+                self.memory,
+                self.pace_s,
+                self.budget,
+            )
+            portal = Portal(self, context, tab, guard, egress, pace)
             try:
+                self._prove(egress)
                 portal.sign_in()
                 try:
                     yield portal
                 finally:
                     portal.keep_session()
+                self._prove(egress)
             except PlaywrightError as error:
                 raise BrowserFailed(
                     f"The browser failed in the middle of the work ({type(error).__name__}).",
                     hint="Nothing to do: what was captured is kept, and the next run goes on from there.",
                 ) from None  # Playwright's message may repeat what was typed
+            finally:
+                self.at_end(portal)
+
+    # A stop that comes while the echo service is asked keeps the answer away, and then it is the stop that counts.
+
+    def _why_stop(self, egress: Egress) -> ArchiverError | None:
+        wrong = egress.halt()
+        return self.halt() or wrong
+
+    def _prove(self, egress: Egress) -> None:
+        try:
+            egress.check()
+        except WrongEgress as wrong:
+            raise self.halt() or wrong from None
+
+    def _relay(self, rules: Rules) -> AbstractContextManager[Relay | None]:
+        if self.proxy is None:
+            return nullcontext()
+        echoes = {(parts.hostname, parts.port or _PORTS[parts.scheme]) for parts in map(urlsplit, self._echoes())}
+        return Relay(self.proxy, self.account, lambda host, port: (host, port) in echoes or rules.may_reach(host, port))
+
+    def _echoes(self) -> tuple[str, ...]:
+        return self.pin.echoes if self.pin is not None else ()
 
     def _why_closed(self) -> str | None:
         stopped = self.halt()
@@ -130,6 +187,7 @@ class Portal:
     context: BrowserContext
     tab: Tab
     guard: Guard
+    egress: Egress
     pace: Pace
     chosen: str = ""
     renewals: int = 0
@@ -235,17 +293,24 @@ class Portal:
         try:
             response = self.page.goto(url, wait_until="domcontentloaded", timeout=sign_in.PAGE_TIMEOUT_S * 1000)
         except PlaywrightError as error:
+            self._blame_the_way_out()
             reason = error.message.splitlines()[0].removeprefix("Page.goto: ").split(" at ")[0]
             raise SiteUnreachable(
                 f"{urlsplit(url).netloc} did not answer ({reason}).",
                 hint="Check `site` in the configuration and this machine's network; the next run tries again.",
             ) from error
         if response is not None and response.status >= 500:
+            self._blame_the_way_out()
             raise SiteUnreachable(
                 f"{urlsplit(url).netloc} answered {response.status}.",
                 hint="Nothing to do: the next scheduled run tries again.",
             )
         camera.settle(self.page, self.tab.recorder, timeout_s=sign_in.PAGE_TIMEOUT_S)
+
+    def _blame_the_way_out(self) -> None:
+        """Where it is the proxy that does not answer, say so, and not that the site does not."""
+        if self.egress.trouble is not None:
+            raise self.egress.trouble.why
 
     # --- which account, which marketplace ----------------------------------------------------------------------
 
@@ -318,6 +383,7 @@ class Portal:
 
     def identify(self, marketplace: str) -> Identified:
         """Ask the site which account and marketplace it shows. The header is the truth, not the host name [C]."""
+        self.pace.wait(0)  # it is asked for between pages, and where a run is to end, it is not
         sitemap = self.door.sitemap
         if self.tab.crashed:
             self._load(self.door.site + sitemap.home)
@@ -373,6 +439,10 @@ class Portal:
             "refused": [
                 {"method": r.method, "url": r.url, "why": r.why, "count": n}
                 for r, n in sorted(self.guard.refusals.items(), key=lambda item: (item[0].url, item[0].why))
+            ],
+            "egress": [
+                {"at": seen.at.isoformat(), "address": str(seen.address), "echo": seen.echo}
+                for seen in self.egress.seen
             ],
         }
 

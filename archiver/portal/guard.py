@@ -13,6 +13,7 @@ import re
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Response
 from playwright.sync_api import Error as PlaywrightError
 
+from archiver.portal.relay import Relay
 from archiver.site.sitemap import GuardMap
 
 
@@ -54,6 +56,17 @@ class Rules:
         if method == "POST":
             return self._objection_to_post(origin, parts.path, body, signing_in=signing_in, person=person)
         return f"method {method}"
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Every host that a request that may leave can go to, `*.example.com` for those below one."""
+        return frozenset({urlsplit(origin).hostname or "" for origin in self.origins} | {*self.map.asset_hosts})
+
+    def may_reach(self, host: str, port: int) -> bool:
+        """Whether any request that may leave goes there: what nobody may ask for needs no connection either."""
+        ports = {"http": 80, "https": 443}
+        ends = ((parts.hostname, parts.port or ports[parts.scheme]) for parts in map(urlsplit, self.origins))
+        return (host, port) in ends or (port == 443 and self._is_asset_host(host))
 
     def _is_asset_host(self, netloc: str) -> bool:
         # Letters, digits, hyphens and dots: nothing that Python and the browser could cut at different places.
@@ -137,21 +150,30 @@ class Guard:
     is submitted once."""
     person_attends: bool = False
     """Whether a person is at the page, and what they send in answer to a challenge may leave."""
+    unproven: str = ""
+    """Why the site may not be asked: nobody knows yet how the world sees us, or it sees us wrongly. Empty: it may."""
+    asking: str = ""
+    """The address of the echo service that is being asked how the world sees us. Only a GET of it may leave then."""
     sent: list[Sent] = field(default_factory=list)
     _unanswered: dict[tuple[str, str], deque[Sent]] = field(default_factory=dict)
     _closed: tuple[float, str | None] = (float("-inf"), None)
     passed: Counter[str] = field(default_factory=Counter)
     refusals: Counter[Refusal] = field(default_factory=Counter)
 
-    def watch(self, browser: Browser) -> CDPSession:
+    def watch(self, browser: Browser, relay: Relay | None = None) -> CDPSession:
         """Put the whole browser under guard, before it has a page: what is not let through here does not leave.
 
+        What is let through is signed in to the relay, if there is one.
         The guard ends with the browser. Detaching the session that is returned lets go of what is paused: only where
         no page is left, and no run does it.
         """
         session = browser.new_browser_cdp_session()
         session.on("Fetch.requestPaused", lambda paused: self._paused(session, paused))
-        session.send("Fetch.enable", {"patterns": [{"urlPattern": "*", "requestStage": "Request"}]})
+        every_request: dict[str, Any] = {"patterns": [{"urlPattern": "*", "requestStage": "Request"}]}
+        if relay is not None:
+            session.on("Fetch.authRequired", lambda asked: _sign_in_to(relay, session, asked))
+            every_request["handleAuthRequests"] = True
+        session.send("Fetch.enable", every_request)
         return session
 
     def watch_answers(self, context: BrowserContext) -> None:
@@ -179,8 +201,8 @@ class Guard:
             self.refusals[Refusal(request["method"], _bare(request["url"]), f"page gone: {type(error).__name__}")] += 1
 
     def _may_pass(self, method: str, url: str, body: str | None) -> bool:
-        signing_in, person = self.sign_in_posts > 0, self.person_attends
-        objection = self._why_closed() or self.rules.objection(method, url, body, signing_in=signing_in, person=person)
+        person = self.person_attends
+        objection = self._objection(method, url, body)
         if objection is None:
             if not person and method == "POST" and urlsplit(url).path in self.rules.map.sign_in_posts:
                 self.sign_in_posts -= 1
@@ -191,6 +213,13 @@ class Guard:
         self.refusals[Refusal(method, _bare(url), objection)] += 1
         return False
 
+    def _objection(self, method: str, url: str, body: str | None) -> str | None:
+        closed = self._why_closed()
+        if closed is not None or (self.asking and (method, url) == ("GET", self.asking)):
+            return closed
+        signing_in, person = self.sign_in_posts > 0, self.person_attends
+        return self.unproven or self.rules.objection(method, url, body, signing_in=signing_in, person=person)
+
     def _why_closed(self) -> str | None:
         # Once a second: asking costs a look into a file, and a page has thirty requests.
         if time.monotonic() - self._closed[0] > 1:
@@ -199,6 +228,16 @@ class Guard:
 
     def _web_socket(self, url: str) -> None:
         self.refusals[Refusal("WEBSOCKET", _bare(url), "WebSockets are off")] += 1
+
+
+def _sign_in_to(relay: Relay, session: CDPSession, asked: dict[str, Any]) -> None:
+    challenge = asked["authChallenge"]
+    if challenge["source"] == "Proxy" and challenge["origin"] == relay.address:
+        answer = {"response": "ProvideCredentials", "username": relay.username, "password": relay.password}
+    else:
+        answer = {"response": "CancelAuth"}
+    with suppress(PlaywrightError):  # the page went away, and its request with it
+        session.send("Fetch.continueWithAuth", {"requestId": asked["requestId"], "authChallengeResponse": answer})
 
 
 def _post_data(request: dict[str, Any]) -> str | None:

@@ -8,7 +8,7 @@ import pytest
 
 from archiver.archive.archive import Archive
 from archiver.archive.keyring import KeyFile
-from archiver.archive.vault import SignIn
+from archiver.archive.vault import ProxySignIn, SignIn
 from archiver.errors import UsageError
 from archiver.query import parse
 from tests.archive.samples import Said, read, thread_capture
@@ -49,6 +49,33 @@ def test_a_new_password_ends_the_old_session_and_its_refusals(archive: Archive) 
 
     assert vault.session("acme-eu") is None
     assert vault.refusals("acme-eu") == ()
+
+
+def test_what_a_proxy_is_told_is_kept_apart_from_the_sign_in(archive: Archive) -> None:
+    vault = archive.vault
+    told = ProxySignIn("me", "pässword")
+    before = vault.proxy_sign_in("acme-eu")
+    vault.put_proxy_sign_in("acme-eu", ProxySignIn("me", "earlier"))
+    vault.put_proxy_sign_in("acme-eu", told)
+    vault.add_account(ACME)
+    kept = vault.proxy_sign_in("acme-eu")
+    vault.put_proxy_sign_in("acme-eu", None)
+    forgotten = vault.proxy_sign_in("acme-eu")
+    vault.put_proxy_sign_in("acme-eu", told)
+    vault.remove_account("acme-eu")
+
+    assert (before, kept, forgotten) == (None, told, None)
+    assert vault.proxy_sign_in("acme-eu") is None
+    assert "pässword" not in repr(told)
+
+
+def test_an_archive_of_an_earlier_version_learns_to_keep_it(root: Path, key: KeyFile) -> None:
+    with Archive.open(root, key, write=True) as archive, archive.vault.database.transaction():
+        archive.vault.database.run("DROP TABLE proxy_sign_in")
+    with Archive.open(root, key, write=True) as archive:
+        found = archive.vault.proxy_sign_in("acme-eu")
+
+    assert found is None
 
 
 def test_an_attempt_is_remembered_before_its_outcome_is_known(root: Path, key: KeyFile) -> None:

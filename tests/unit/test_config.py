@@ -159,8 +159,23 @@ marketplaces = ["UK",
         ('sources = ["case"]', "line 7: `sources` names 'case', which is not one; did you mean `cases`?"),
         ('sources = ["cases", "cases"]', "line 7: `sources` names 'cases' twice."),
         ('sources = ["account-health"]', "which cannot be captured by this version"),
-        ('egress_ip = "203.0.113.7"', "line 7: `egress_ip` cannot be kept by this version"),
-        ('proxy = "socks5://10.0.0.5:1080"', "line 7: `proxy` cannot be kept by this version"),
+        ("egress_ip = 7", 'line 7: `egress_ip` must be text in quotes, or a list of them, like "203.0.113.7"'),
+        ('egress_ip = ""', "line 7: `egress_ip` is not an address: ''; write it like"),
+        ('egress_ip = "seller.example.com"', "line 7: `egress_ip` is not an address: 'seller.example.com'"),
+        ('egress_ip = "203.0.113.0/24"', "line 7: `egress_ip` is not an address: '203.0.113.0/24'"),
+        ('egress_ip = ["203.0.113.7", 7]', "line 7: `egress_ip` must be text in quotes, or a list of them"),
+        ("egress_ip = []", "line 7: `egress_ip` is empty: write it like"),
+        ('egress_ip = "203.0.113.7"', "line 7: `egress_ip` needs a service that says what address it sees"),
+        ("proxy = 1080", "line 7: `proxy` must be text in quotes."),
+        ('proxy = "10.0.0.5:1080"', "line 7: `proxy` is none that is known here (http, https, socks5): write it like"),
+        ('proxy = "socks4://10.0.0.5:1080"', "line 7: `proxy` is none that is known here"),
+        ('proxy = "socks5://10.0.0.5"', "line 7: `proxy` needs a host and a port: write it like"),
+        ('proxy = "socks5://10.0.0.5:0"', "line 7: `proxy` needs a host and a port"),
+        ('proxy = "socks5://10.0.0.5:port"', "line 7: `proxy` is not an address: write it like"),
+        ('proxy = "http://:3128"', "line 7: `proxy` needs a host and a port"),
+        ('proxy = "http://10.0.0.5:3128/path"', "line 7: `proxy` takes no path"),
+        ('proxy = "socks5://me:hunter2@10.0.0.5:x"', "line 7: `proxy` is not an address"),
+        ('proxy = "socks5://me:hunter2@10.0.0.5:1080"', "`archiver account proxy` keeps it in the encrypted archive"),
         ('email = "a@example.com"', "line 7: `email` does not belong in this file: `archiver account add` keeps it"),
     ],
 )
@@ -168,6 +183,7 @@ def test_a_mistake_in_an_account_is_told_with_its_line_and_what_was_meant(line: 
     found = problems(account_with(line))
 
     assert sentence in found
+    assert "hunter2" not in found
 
 
 @pytest.mark.parametrize("key", ["password", "Passwort", "totp_secret", "totp", "otp", "api_key", "session-cookie"])
@@ -227,6 +243,81 @@ def test_what_is_no_origin_is_refused_with_the_reason(site: str, why: str) -> No
     found = problems(ARCHIVE + ACCOUNT.replace("https://sellercentral-europe.amazon.com", site))
 
     assert f"line 6: `site` {why}" in found
+    assert "hunter2" not in found
+
+
+@pytest.mark.parametrize(
+    "line, addresses",
+    [
+        ('egress_ip = "203.0.113.7"', ("203.0.113.7",)),
+        ('egress_ip = ["203.0.113.7", "2001:DB8:0::7"]', ("203.0.113.7", "2001:db8::7")),
+        ('egress_ip = "::ffff:203.0.113.7"', ("203.0.113.7",)),
+        ("", ()),
+    ],
+)
+def test_an_account_may_be_pinned_to_addresses(line: str, addresses: tuple[str, ...]) -> None:
+    found = parsed(account_with(line) + '[egress]\necho = "https://echo.example.com"\n').accounts[0].egress
+
+    assert tuple(map(str, found)) == addresses
+
+
+@pytest.mark.parametrize(
+    "proxy, meant",
+    [
+        ("socks5://10.0.0.5:1080", ("socks5", "10.0.0.5", 1080)),
+        ("socks5h://Proxy.example.com:1080/", ("socks5", "proxy.example.com", 1080)),
+        ("http://[2001:db8::5]:3128", ("http", "2001:db8::5", 3128)),
+        ("https://proxy.example.com:443", ("https", "proxy.example.com", 443)),
+    ],
+)
+def test_a_proxy_is_a_scheme_a_host_and_a_port(proxy: str, meant: tuple[str, str, int]) -> None:
+    found = parsed(account_with(f'proxy = "{proxy}"')).accounts[0].proxy
+
+    assert found is not None
+    assert astuple(found) == meant
+
+
+@pytest.mark.parametrize(
+    "echo, urls",
+    [
+        ('"https://echo.example.com"', ("https://echo.example.com/",)),
+        (
+            '["https://Echo.example.com:443/?format=json", "http://127.0.0.1:80"]',
+            ("https://echo.example.com/?format=json", "http://127.0.0.1/"),
+        ),
+        ('"http://[::1]:8765/ip"', ("http://[::1]:8765/ip",)),
+    ],
+)
+def test_an_echo_service_is_named_as_the_browser_will_write_it(echo: str, urls: tuple[str, ...]) -> None:
+    found = parsed(ARCHIVE + f"[egress]\necho = {echo}\n").echoes
+
+    assert found == urls
+
+
+@pytest.mark.parametrize(
+    "line, sentence",
+    [
+        ("", "line 3: [egress] names no `echo`"),
+        ("echo = []", "line 4: `echo` is empty: write it like"),
+        ("echo = 7", "line 4: `echo` must be text in quotes, or a list of them"),
+        ('echo = ["https://a.example", 7]', "line 4: `echo` must be text in quotes, or a list of them"),
+        ('echo = "echo.example.com"', "line 4: `echo` is not an https address"),
+        ('echo = "https://"', "line 4: `echo` is not an https address"),
+        ('echo = "https://écho.example/"', "line 4: `echo` is not an https address"),
+        ('echo = "https://echo.example/#ip"', "line 4: `echo` is not an https address"),
+        ('echo = "https://echo.example:port/"', "line 4: `echo` is not an address"),
+        (
+            'echo = "http://echo.example.com/"',
+            "line 4: `echo` must be https: over http anybody on the way could answer",
+        ),
+        ('echo = "https://me:hunter2@echo.example.com/"', "line 4: `echo` holds a name or password"),
+        ('ecko = "https://echo.example.com/"', "line 4: `ecko` is not a setting of [egress]; did you mean `echo`?"),
+    ],
+)
+def test_a_mistake_in_the_echo_service_is_told_with_its_line(line: str, sentence: str) -> None:
+    found = problems(ARCHIVE + f"[egress]\n{line}\n")
+
+    assert sentence in found
     assert "hunter2" not in found
 
 

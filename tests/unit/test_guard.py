@@ -334,3 +334,32 @@ def test_the_shipped_map_lets_the_archivers_own_reading_through() -> None:
     refused = [path for path in paths if rules.objection("GET", SITE + path, None, signing_in=False) is not None]
 
     assert refused == []
+
+
+# --- connections ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "host, port, may",
+    [
+        ("sellercentral.amazon.de", 443, True),
+        ("www.amazon.de", 443, True),
+        ("m.media-amazon.com", 443, True),
+        ("abc.token.awswaf.com", 443, True),
+        ("sellercentral.amazon.de", 80, False),
+        ("sellercentral.amazon.de", 3478, False),
+        ("m.media-amazon.com", 80, False),
+        ("token.awswaf.com", 443, False),
+        ("evil.com", 443, False),
+        ("127.0.0.1", 443, False),
+        ("", 443, False),
+    ],
+)
+def test_only_where_a_request_may_go_a_connection_may_go(host: str, port: int, may: bool) -> None:
+    assert RULES.may_reach(host, port) is may
+
+
+def test_a_site_on_loopback_is_reached_at_its_own_port_only() -> None:
+    rules = Rules("http://127.0.0.1:8765", frozenset({"http://127.0.0.1:8765"}), MAP)
+
+    assert [rules.may_reach("127.0.0.1", port) for port in (8765, 80, 443)] == [True, False, False]
