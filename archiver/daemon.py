@@ -98,7 +98,7 @@ def _look_at_archive(config: Config, accounts: Sequence[AccountConfig]) -> None:
             get_logger().warning(
                 "account has no sign-in",
                 account=account.name,
-                next=f"Add it with `archiver account add {account.name}`.",
+                next=f"Add it with `archiver account add {account.name} --email E`.",
             )
 
 

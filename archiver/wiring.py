@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import secrets as randomness
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,13 +30,18 @@ from archiver.signin import Credential
 from archiver.sync import Halt, Outcome, Tell, failed, sync
 
 if TYPE_CHECKING:
-    from archiver.portal.door import Portal
+    from archiver.portal.door import Door, Portal
     from archiver.portal.pace import Budget
     from archiver.portal.relay import Proxy
     from archiver.site.sitemap import SiteMap
 
 _MOST_UNANSWERED = 3
 """A credential whose submissions nobody saw answered (the process died each time) is not submitted a fourth time."""
+
+CLOCK_TOLERANCE_S = 30.0
+"""One time step of a code. A site accepts the step before and after, too [R]; beyond that only our correction helps."""
+
+SET_THE_CLOCK = "Let this machine keep the time: `timedatectl set-ntp true`. Codes are made for the site's time anyway."
 
 _REAL_SITE_PACE_S = 5.0
 """At most twelve pages a minute on a site that is not on this machine."""
@@ -289,6 +295,19 @@ class _Door:
         stopped = self.halt() or memory.barred()
         if stopped is not None:
             raise stopped
+        with self._made(memory).enter() as portal:
+            yield portal
+
+    @contextmanager
+    def approach(self) -> Iterator[Any]:
+        """Before the site, as a stranger: nothing is signed in, and the kept session is not touched."""
+        stopped = self.halt()
+        if stopped is not None:
+            raise stopped
+        with self._made(VaultMemory(self.archive, self.account.name)).approach(as_stranger=True) as portal:
+            yield portal
+
+    def _made(self, memory: VaultMemory) -> Door:
         sign_in = self.archive.vault.sign_in(self.account.name)
         hide(sign_in.email, sign_in.password, sign_in.totp_secret)
 
@@ -297,7 +316,7 @@ class _Door:
         from archiver.portal.egress import Pin
         from archiver.portal.sign_in import Secrets
 
-        door = Door(
+        return Door(
             site=self.account.site,
             account=self.account.name,
             secrets=Secrets(sign_in.email, sign_in.password, sign_in.totp_secret),
@@ -316,12 +335,13 @@ class _Door:
             pin=Pin(frozenset(self.account.egress), self.config.echoes) if self.account.egress else None,
             at_end=self._record,
         )
-        with door.enter() as portal:
-            yield portal
 
     def _record(self, portal: Portal) -> None:
         self.report.traffic[self.account.name] = portal.traffic()
         self.report.requests.extend({"account": self.account.name, **sent} for sent in portal.requests())
+        ahead_s = self.report.traffic[self.account.name]["site_clock_ahead_s"]
+        if ahead_s is not None and abs(ahead_s) > CLOCK_TOLERANCE_S:
+            get_logger().warning("this machine's clock is off", site_is_ahead_s=ahead_s, next=SET_THE_CLOCK)
 
     def _proxy(self) -> Proxy | None:
         from archiver.portal.relay import Proxy
@@ -361,6 +381,52 @@ def sign_in_once(config: Config, archive: Archive, account: AccountConfig, *, he
     report = Report(new_run(datetime.now(UTC)), {})
     with _Door(config, archive, account, report, asked, headed=headed).enter():
         pass
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What `archiver account check` found. `barred` is why no run signs in, if so.
+
+    `ahead_s` is how far the site's clock is ahead of ours, known to within `doubt_s`; None where it was not asked.
+    `code` is the one-time code of this moment by that clock, and lasts for `left_s`.
+    """
+
+    barred: ArchiverError | None
+    ahead_s: float | None
+    doubt_s: float
+    code: str = field(repr=False)
+    left_s: float
+
+    @property
+    def clock_is_right(self) -> bool:
+        return self.ahead_s is None or abs(self.ahead_s) <= CLOCK_TOLERANCE_S
+
+
+def check_account(config: Config, archive: Archive, account: AccountConfig, *, offline: bool) -> Checked:
+    """Prove what a sign-in needs, and sign in nowhere: the site is asked for one page, and for none where `offline`.
+
+    Raises UsageError where no sign-in is kept or its TOTP secret is none; AccessStopped; what reaching the site raises.
+    """
+    from archiver.portal import totp
+
+    kept = archive.vault.sign_in(account.name)
+    check_totp_secret(kept.totp_secret)
+    ahead_s, doubt_s = None, 0.0
+    if not offline:
+        asked = partial(_halted, archive, account.name, lambda: None)
+        report = Report(new_run(datetime.now(UTC)), {})
+        with _Door(config, archive, account, report, asked).approach() as portal:
+            clock = portal.site_clock()
+        if clock.is_known:
+            ahead_s, doubt_s = clock.ahead_s, (clock.most_s - clock.least_s) / 2
+    now_s = time.time() + (ahead_s or 0.0)
+    return Checked(
+        barred=VaultMemory(archive, account.name).barred(),
+        ahead_s=ahead_s,
+        doubt_s=doubt_s,
+        code=totp.code(kept.totp_secret, totp.step_at(now_s)),
+        left_s=totp.STEP_S - now_s % totp.STEP_S,
+    )
 
 
 def is_loopback(site: str) -> bool:

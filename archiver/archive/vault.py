@@ -393,5 +393,5 @@ def _erased(holder: str) -> UsageError:
 
 def _no_account(name: str) -> UsageError:
     return UsageError(
-        f"There is no sign-in for the account {name}.", hint=f"Add it with `archiver account add {name}`."
+        f"There is no sign-in for the account {name}.", hint=f"Add it with `archiver account add {name} --email E`."
     )

@@ -121,7 +121,7 @@ def _for_a_person(vault: Vault, account: str) -> list[str]:
     if refused:
         lines.append(
             f"{account}: the sign-in was refused {local(refused[-1].at)}: {refused[-1].why} "
-            f"Set it right with `archiver account add {account}`, or run `archiver login {account}`."
+            f"Set it right with `archiver account add {account} --email E`, or run `archiver login {account}`."
         )
     return lines
 

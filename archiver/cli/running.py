@@ -27,7 +27,7 @@ def sync(args: argparse.Namespace) -> int:
     loaded = config.load(config.find(args.config, os.environ))
     accounts = wiring.chosen_accounts(loaded, args.accounts)
     stop = Stop()
-    _configure_log(args)
+    prepare_run(args)
     for sentence in loaded.not_yet:
         say(f"{loaded.path}, {sentence}")
     # Listening comes second: until then a signal may end a question for the passphrase at once.
@@ -50,7 +50,7 @@ def sync(args: argparse.Namespace) -> int:
     return report.exit
 
 
-def _configure_log(args: argparse.Namespace) -> None:
+def prepare_run(args: argparse.Namespace) -> None:
     """What the browser's libraries have to say goes through the log, which masks secrets, or is not said."""
     from archiver.log import configure
 
@@ -201,7 +201,7 @@ def login(args: argparse.Namespace) -> int:
     """Sign in once, now, whatever was refused before; and keep the session for the next run."""
     loaded = config.load(config.find(args.config, os.environ))
     [account] = wiring.chosen_accounts(loaded, [args.account])
-    _configure_log(args)
+    prepare_run(args)
     with wiring.opened(loaded, write=True) as archive:
         wiring.sign_in_once(loaded, archive, account, headed=args.headed)
     if args.json:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archiver import config, credentials, otpauth, wiring
-from archiver.cli.terminal import json_line, local, out, safe_line, say, table
+from archiver.cli.running import prepare_run
+from archiver.cli.terminal import json_line, local, out, safe, safe_line, say, table
 from archiver.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -224,6 +225,38 @@ def account_list(args: argparse.Namespace) -> int:
     else:
         say(f"No account yet. Fill in an [[account]] in {loaded.path}, then run `archiver account add`.")
     return Exit.DONE
+
+
+def account_check(args: argparse.Namespace) -> int:
+    """Prove the TOTP secret and the clock without signing in. A code is shown to who asks for it, and never logged."""
+    loaded = config.load(config.find(args.config, os.environ))
+    [account] = wiring.chosen_accounts(loaded, [args.name])
+    if not args.offline:
+        prepare_run(args)
+    with wiring.opened(loaded, write=True) as archive:
+        checked = wiring.check_account(loaded, archive, account, offline=args.offline)
+    say(f"{args.name}: a sign-in is kept, and its TOTP secret makes codes.")
+    if args.show_code:
+        say(f"The code is {checked.code} for {checked.left_s:.0f} s more. Your phone must show the same.")
+    if checked.ahead_s is None:
+        say("The site's time is not known." + (" It was not asked." if args.offline else " It gave no date."))
+    elif checked.clock_is_right:
+        most_s = abs(checked.ahead_s) + checked.doubt_s
+        say(f"This machine's clock is right: the site's differs by {most_s:.1f} s at most.")
+    else:
+        way = "ahead" if checked.ahead_s > 0 else "behind"
+        say(f"This machine's clock is wrong: the site's is {abs(checked.ahead_s):.0f} s {way}. {wiring.SET_THE_CLOCK}")
+    if checked.barred is not None:
+        say(safe(str(checked.barred)))
+    if args.json:
+        found: dict[str, object] = {
+            "account": args.name,
+            "barred": checked.barred.message if checked.barred is not None else None,
+            "site_clock_ahead_s": checked.ahead_s,
+            "clock_is_right": checked.clock_is_right if checked.ahead_s is not None else None,
+        }
+        json_line(found | ({"code": checked.code} if args.show_code else {}))
+    return Exit.DONE if checked.barred is None and checked.clock_is_right else Exit.PERSON_NEEDED
 
 
 def account_remove(args: argparse.Namespace) -> int:

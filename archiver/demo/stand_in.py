@@ -10,10 +10,12 @@ import asyncio
 import json
 import secrets
 import threading
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.utils import formatdate
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -121,6 +123,7 @@ class StandIn:
         sign_in: Literal["classic", "unified"] = "classic",
         moods: Moods = (),
         remembers_device: bool = False,
+        clock_ahead_s: float = 0,
     ) -> None:
         if now.tzinfo is None:
             raise ValueError("now must be aware")
@@ -135,6 +138,8 @@ class StandIn:
         self._log: list[tuple[str, str, int]] = []
         self._sessions: dict[str, _Session] = {}
         self._verifier = Verifier(seller.totp_secret)
+        # What its Date headers say, and what codes are measured by.
+        self._clock_ahead_s = clock_ahead_s
         # "Don't require OTP on this browser" [H]: a browser that once gave a code is known by a cookie of its own.
         self._remembers_device = remembers_device
         self._device = secrets.token_urlsafe(40)
@@ -219,8 +224,12 @@ class StandIn:
 
     # --- the way of a request ------------------------------------------------------------------------------
 
+    async def _date(self, request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Date"] = formatdate(time.time() + self._clock_ahead_s, usegmt=True)
+
     def _application(self) -> web.Application:
         app = web.Application(middlewares=[self._visit], client_max_size=12 * 1024 * 1024)
+        app.on_response_prepare.append(self._date)
         get = app.router.add_get
         get("/__stand_in__/counters", self._own_counters)
         get("/__stand_in__/truth", self._own_truth)
@@ -429,7 +438,7 @@ class StandIn:
         if not session.password_ok:
             return self._open_sign_in(request, session.return_to)
         with self._lock:
-            right = self._verifier.accepts(str(form.get("otpCode", "")))
+            right = self._verifier.accepts(str(form.get("otpCode", "")), time.time() + self._clock_ahead_s)
         if not right:
             return _html(pages.code_page(fields, refused=True))
         return self._signed_in_now(session)

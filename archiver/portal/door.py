@@ -22,6 +22,7 @@ from archiver.errors import ArchiverError, BrowserFailed, Exit, PageUnknown, Sit
 from archiver.model import Capture, Event, Identified, Kind, Known, Scope
 from archiver.portal import browser as browsers
 from archiver.portal import camera, sign_in
+from archiver.portal.clock import SiteClock
 from archiver.portal.egress import Egress, Pin
 from archiver.portal.guard import Guard, Rules
 from archiver.portal.pace import Budget, Counted, Pace
@@ -97,8 +98,23 @@ class Door:
     def enter(self) -> Iterator[Portal]:
         """A signed-in portal for as long as the context lasts.
 
-        Raises BrowserMissing, BrowserFailed, WrongEgress, SiteUnreachable, CredentialRefused, PersonNeeded or
-        PageUnknown. WrongEgress is raised on leaving, too: the way out is proven once more when the work is done.
+        Raises what `approach` raises, CredentialRefused, PersonNeeded or PageUnknown.
+        """
+        with self.approach() as portal:
+            portal.sign_in()
+            try:
+                yield portal
+            finally:
+                portal.keep_session()
+
+    @contextmanager
+    def approach(self, *, as_stranger: bool = False) -> Iterator[Portal]:
+        """A portal that stands before the site: the browser runs, the way out is proven, nothing is asked of the site.
+
+        With the session of earlier runs, unless it is to come `as_stranger`.
+
+        Raises BrowserMissing, BrowserFailed, WrongEgress or SiteUnreachable. WrongEgress is raised on leaving, too: the
+        way out is proven once more when the work is done.
         """
         rules = Rules(site=self.site, origins=trusted_origins(self.site), map=self.sitemap.guard)
         guard = Guard(rules, self._why_closed)
@@ -113,7 +129,7 @@ class Door:
         ):
             guard.watch(browser, relay)
             egress = Egress(browser, guard, self.account, self.pin, relay, self.proven_every_s)
-            context = self._context(browser)
+            context = self._context(browser, None if as_stranger else self.memory.session())
             guard.watch_answers(context)
             tab = Tab(context)
             # Asked in every wait, and before every page: while a person is at the page the site is asked as well.
@@ -125,14 +141,11 @@ class Door:
                 self.pace_s,
                 self.budget,
             )
+            pace.clock.watch(context, rules.origins)
             portal = Portal(self, context, tab, guard, egress, pace)
             try:
                 self._prove(egress)
-                portal.sign_in()
-                try:
-                    yield portal
-                finally:
-                    portal.keep_session()
+                yield portal
                 self._prove(egress)
             except PlaywrightError as error:
                 raise BrowserFailed(
@@ -167,8 +180,7 @@ class Door:
         stopped = self.halt()
         return None if stopped is None else "the run is to stop"
 
-    def _context(self, browser: Browser) -> BrowserContext:
-        kept = self.memory.session()
+    def _context(self, browser: Browser, kept: bytes | None) -> BrowserContext:
         return browser.new_context(
             user_agent=browsers.user_agent(browser),
             viewport={"width": camera.VIEWPORT_WIDTH_PX, "height": camera.VIEWPORT_HEIGHT_PX},
@@ -312,6 +324,12 @@ class Portal:
         if self.egress.trouble is not None:
             raise self.egress.trouble.why
 
+    def site_clock(self) -> SiteClock:
+        """The site's clock, asked for with one page, and nobody signed in. Raises SiteUnreachable."""
+        if not self.pace.clock.is_known:
+            self._load(self.door.site + self.door.sitemap.home)
+        return self.pace.clock
+
     # --- which account, which marketplace ----------------------------------------------------------------------
 
     def choose(self, marketplace: str) -> None:
@@ -433,8 +451,10 @@ class Portal:
         ).events(known)
 
     def traffic(self) -> dict[str, Any]:
-        """What left and what was refused so far, counted: for the run record."""
+        """What left and what was refused so far, counted, and how far our clock is off: for the run record."""
+        clock = self.pace.clock
         return {
+            "site_clock_ahead_s": round(clock.ahead_s, 1) if clock.is_known else None,
             "passed": dict(self.guard.passed),
             "refused": [
                 {"method": r.method, "url": r.url, "why": r.why, "count": n}

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from archiver.errors import ArchiverError, Exit
+from archiver.portal.clock import SiteClock
 from archiver.portal.tab import Tab
 
 _LISTEN_S = 0.5
@@ -56,6 +57,7 @@ class Pace:
     counted: Counted
     least_s: float = 0.0
     budget: Budget | None = None
+    clock: SiteClock = field(default_factory=SiteClock)
     _last_s: float = float("-inf")
     _told: int = 0
     _minute: deque[tuple[float, int]] = field(default_factory=deque)

@@ -212,12 +212,12 @@ def _submit(
 def _fresh_code(pace: Pace, secret: str, memory: Memory) -> str:
     """A code of a time step that was never submitted and still lasts; awaits the next step where it must."""
     while True:
-        now_s = time.time()
+        now_s = pace.clock.now_s()
         step = totp.step_at(now_s)
         left_s = (step + 1) * totp.STEP_S - now_s
         if memory.last_code_step() > step + 2:
             raise PersonNeeded(
-                "A one-time code of a later time than this machine's clock shows was used already.",
+                "A one-time code of a later time than the clock shows was used already.",
                 hint="Set this machine's clock right, then give the sign-in again with `archiver account add`.",
             )
         if step > memory.last_code_step() and left_s >= _LEAST_LEFT_OF_STEP_S:
