@@ -18,6 +18,7 @@ Stage = Literal[
     "email",
     "password",
     "code",  # one credential was submitted; the form is in `Visit.form`
+    "challenge",  # a page between the credentials and the seller's pages, and what is sent from it
     "switcher",  # the account switcher, page and JSON
     "page",  # an HTML page of Seller Central
     "json",  # a read of data: JSON GETs and SearchForCases
@@ -26,6 +27,32 @@ Stage = Literal[
     "noise",
     "static",
 ]
+
+
+class Flow(Protocol):
+    """The sign-in under way that a visit belongs to, for moods that stand in its way."""
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The hidden fields that tie a form to this sign-in."""
+        ...
+
+    @property
+    def email(self) -> str:
+        """What was given as the e-mail address, or empty."""
+        ...
+
+    def knows(self, form: Mapping[str, str]) -> bool:
+        """Whether the form has the account's e-mail address and password."""
+        ...
+
+    def accept(self) -> web.StreamResponse:
+        """Signs in, and leads to where the visitor wanted to go."""
+        ...
+
+    def ask_password(self) -> web.StreamResponse: ...
+
+    def ask_code(self, *, refused: bool = False) -> web.StreamResponse: ...
 
 
 @dataclass(frozen=True)
@@ -37,7 +64,8 @@ class Visit:
     request: web.Request
     signed_in: bool
     now: datetime  # the content clock
-    form: Mapping[str, str] | None = None  # of "email", "password", "code"
+    form: Mapping[str, str] | None = None  # of "email", "password", "code", "challenge"
+    flow: Flow | None = None
 
 
 class Mood(Protocol):
