@@ -22,7 +22,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from aiohttp import web
 
 from archiver.demo import answers, pages
-from archiver.demo.moods import Moods, Stage, Visit
+from archiver.demo.moods import Dress, Moods, Stage, Visit
 from archiver.demo.seller import (
     MARKETPLACES,
     Artifact,
@@ -376,7 +376,7 @@ class StandIn:
         if stage == "challenge" and form is not None:
             return web.json_response({"message": "Not Found"}, status=404)
         if stage in ("static", "door", "email", "password", "code"):
-            return await handler(request)
+            return self._dressed(await handler(request), stage)
         if not signed_in or session is None:
             return self._turn_away(request, stage)
         if request.method == "GET" and "mons_sel_mkid" in request.query:
@@ -391,6 +391,13 @@ class StandIn:
             # session-token rotates with every page [C]; only its presence matters here.
             _bake(response, "session-token", secrets.token_urlsafe(48))
         return response
+
+    def _dressed(self, answer: web.StreamResponse, stage: Stage) -> web.StreamResponse:
+        if stage != "static" and isinstance(answer, web.Response) and answer.content_type == "text/html":
+            for mood in self._moods:
+                if isinstance(mood, Dress) and answer.text:
+                    answer.text = mood.dress(answer.text)
+        return answer
 
     # --- sessions and sign-in ------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -78,6 +78,9 @@ class Door:
     full: bool = False
     headed: bool = False
     person: Person | None = None
+    saw: Callable[[Screen], None] = lambda _: None
+    approval_s: float = _PERSON_TIMEOUT.total_seconds()
+    """How long an approval on a phone is awaited where no person can be asked to the page."""
 
     @contextmanager
     def enter(self) -> Iterator[Portal]:
@@ -85,28 +88,37 @@ class Door:
 
         Raises BrowserMissing, BrowserFailed, SiteUnreachable, CredentialRefused, PersonNeeded or PageUnknown.
         """
+        with browsers.running(self.executable, headed=self.headed) as browser, self.inside(browser) as portal:
+            yield portal
+
+    @contextmanager
+    def inside(self, browser: Browser) -> Iterator[Portal]:
+        """The same, in a browser that runs already and goes on running; it is under this door's guard meanwhile."""
         rules = Rules(site=self.site, origins=trusted_origins(self.site), map=self.sitemap.guard)
         guard = Guard(rules, self._why_closed)
-        with browsers.running(self.executable, headed=self.headed) as browser:
-            guard.watch(browser)
-            context = self._context(browser)
+        watching = guard.watch(browser)
+        context = self._context(browser)
+        try:
             guard.close_web_sockets(context)
             guard.watch_answers(context)
             page = context.new_page()
             session = context.new_cdp_session(page)
             pace = Pace(page, self.halt, lambda: len(guard.sent), self.memory, self.pace_s, self.budget)
             portal = Portal(self, context, page, session, Recorder(page), guard, pace)
+            portal.sign_in()
             try:
-                portal.sign_in()
-                try:
-                    yield portal
-                finally:
-                    portal.keep_session()
-            except PlaywrightError as error:
-                raise BrowserFailed(
-                    f"The browser failed in the middle of the work ({type(error).__name__}).",
-                    hint="Nothing to do: what was captured is kept, and the next run goes on from there.",
-                ) from None  # Playwright's message may repeat what was typed
+                yield portal
+            finally:
+                portal.keep_session()
+        except PlaywrightError as error:
+            raise BrowserFailed(
+                f"The browser failed in the middle of the work ({type(error).__name__}).",
+                hint="Nothing to do: what was captured is kept, and the next run goes on from there.",
+            ) from None  # Playwright's message may repeat what was typed
+        finally:
+            with suppress(PlaywrightError):  # the browser may be gone
+                context.close()
+                watching.detach()  # no page is left that it could let go
 
     def _why_closed(self) -> str | None:
         stopped = self.halt()
@@ -156,6 +168,8 @@ class Portal:
                 self.pace,
                 self._keep_unknown,
                 self._hand_over,
+                saw=door.saw,
+                approval_s=door.approval_s if door.person is None else 0.0,
             )
         except PlaywrightError as error:
             raise BrowserFailed(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from aiohttp import web
 
@@ -73,6 +73,29 @@ class Mood(Protocol):
 
     async def answer(self, visit: Visit) -> web.StreamResponse | None:
         """The answer instead of the normal one, or None to let the visit pass."""
+
+
+@dataclass(frozen=True)
+class Ends:
+    """How a sign-in that meets a mood must end: the state of its last page, the exit code, what was submitted."""
+
+    screen: str  # empty where the site shows no page that could be told
+    exit: int
+    email: int
+    password: int
+    code: int
+
+
+class SignInMood(Mood, Protocol):
+    @property
+    def ends(self) -> Ends: ...
+
+
+@runtime_checkable
+class Dress(Protocol):
+    """A mood may also change how the healthy sign-in pages look."""
+
+    def dress(self, markup: str) -> str: ...
 
 
 Moods = Sequence[Mood]

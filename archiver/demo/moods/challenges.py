@@ -11,11 +11,12 @@ from __future__ import annotations
 import base64
 import html
 from dataclasses import dataclass
+from typing import ClassVar
 
 from aiohttp import web
 
 from archiver.demo import pages
-from archiver.demo.moods import Visit
+from archiver.demo.moods import Ends, Visit
 from archiver.demo.moods.drawing import captcha
 
 
@@ -45,6 +46,8 @@ def cvf_alert(text: str) -> str:
 @dataclass
 class ImageCaptcha:
     """The sign-in opens with a picture of letters; `answer_text` are the letters."""
+
+    ends: ClassVar[Ends] = Ends("IMAGE_CAPTCHA", 3, 0, 0, 0)
 
     name: str = "image captcha"
     answer_text: str = "KFTMRA"
@@ -76,6 +79,8 @@ class ImageCaptcha:
 @dataclass
 class SmsCode:
     """After the right password, a code that went to the owner's phone is asked for; `code` is that code."""
+
+    ends: ClassVar[Ends] = Ends("CVF_CODE", 3, 1, 1, 0)
 
     name: str = "code by SMS (CVF)"
     code: str = "482913"
