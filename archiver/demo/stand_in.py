@@ -366,6 +366,8 @@ class StandIn:
     ) -> web.StreamResponse:
         session = self._session(request)
         signed_in = self._signed_in(request, session)
+        if stage == "email" and session is not None and form is not None:
+            session.email = form.get("email", "").strip()
         visit = Visit(stage, number, request, signed_in, self.now, form, _SignIn(self, session) if session else None)
         for mood in self._moods:
             answer = await mood.answer(visit)
