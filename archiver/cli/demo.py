@@ -14,21 +14,25 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archiver import config, wiring
 from archiver.cli import terminal
-from archiver.errors import Exit, UsageError
+from archiver.errors import ArchiverError, Exit, UsageError
 from archiver.query import parse
+from archiver.site.sitemap import load as load_site_map
 
 if TYPE_CHECKING:
+    from archiver.archive.archive import Archive
+    from archiver.demo.moods import SignInMood
     from archiver.demo.seller import Seller
     from archiver.demo.stand_in import StandIn
+    from archiver.portal.door import Door
 
 ACCOUNT = "morgenstern"
 SEARCHES = ("退款", "Lieferung", "返金", "pedido", "invoice")
@@ -60,6 +64,8 @@ class _Kept:
 
 def demo(args: argparse.Namespace) -> int:
     """`archiver demo`: returns the exit code of its sync. Raises UsageError where the folder is not a demo's."""
+    if args.moods:
+        return _meet_every_mood(as_json=args.json)
     folder = Path(args.dir)
     with _stand_in(folder) as site:
         if args.serve:
@@ -152,6 +158,131 @@ def _serve(site: StandIn, folder: Path) -> int:
     terminal.say(f"In another terminal: {_typed(folder, 'sync')}")
     ended.wait()
     return Exit.DONE
+
+
+# --- the moods of the sign-in ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """How one sign-in ended: its last screen, the exit code, what the stand-in counted, the sentence for the person."""
+
+    mood: str
+    screen: str
+    outcome: str
+    exit: int
+    email: int
+    password: int
+    code: int
+    resends: int
+    says: str
+    as_expected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SignInTrial:
+    """Signs in to `site` in a running browser, again and again, with one memory: as scheduled runs do."""
+
+    site: StandIn
+    archive: Archive
+    enter: Callable[[Door], AbstractContextManager[object]]
+    approval_s: float = 2.0
+
+    def run(self, password: str | None = None) -> tuple[str, ArchiverError | None]:
+        """The last screen that showed (empty: none), and the error it ended with, if any."""
+        from archiver.portal.door import Door
+        from archiver.portal.sign_in import Secrets
+
+        seller, memory = self.site.seller, wiring.VaultMemory(self.archive, ACCOUNT)
+        seen = [""]
+        door = Door(
+            site=self.site.origin,
+            account=ACCOUNT,
+            secrets=Secrets(seller.email, password or seller.password, seller.totp_secret),
+            memory=memory,
+            sitemap=load_site_map(),
+            executable=None,
+            run="moods",
+            keep=lambda capture: self.archive.file(self.archive.keep(capture), None),
+            halt=lambda: None,
+            pace_s=0.0,
+            saw=lambda screen: seen.append(str(screen)),
+            approval_s=self.approval_s,
+        )
+        try:
+            barred = memory.barred()
+            if barred is not None:
+                raise barred
+            with self.enter(door):
+                return seen[-1], None
+        except ArchiverError as error:
+            return seen[-1], error
+
+
+def meet(mood: SignInMood, folder: Path, enter: Callable[[Door], AbstractContextManager[object]]) -> Met:
+    """One sign-in against a stand-in in this mood, with an archive of its own in `folder`."""
+    from archiver.archive.archive import Archive
+    from archiver.archive.keyring import KeyFile
+    from archiver.archive.vault import SignIn
+    from archiver.demo.seller import make_seller
+    from archiver.demo.stand_in import StandIn
+
+    now = datetime(2026, 11, 1, 9, tzinfo=UTC)
+    seller = make_seller(seed=1, now=now, cases=1, threads=1, notifications=1)
+    with (
+        StandIn(seller, now=now, moods=(mood,)) as site,
+        Archive.create(folder / "archive", [KeyFile(folder / "archive.key")]) as archive,
+    ):
+        archive.vault.add_account(SignIn(ACCOUNT, seller.email, seller.password, seller.totp_secret))
+        screen, error = SignInTrial(site, archive, enter).run()
+        seen = site.counters
+    code = Exit.DONE if error is None else error.exit_code
+    counted = (seen.email_submissions, seen.password_submissions, seen.code_submissions)
+    # Nothing was asked to be sent again, and nothing typed twice, whatever the end.
+    restrained = seen.resends == 0 and seen.code_requests == 0 and seen.writes == 0 and max(counted) <= 1
+    ends = mood.ends
+    return Met(
+        mood.name,
+        screen,
+        "signed in" if error is None else type(error).__name__,
+        int(code),
+        *counted,
+        seen.resends,
+        "" if error is None else str(error),
+        restrained and (screen, code, *counted) == (ends.screen, ends.exit, ends.email, ends.password, ends.code),
+    )
+
+
+def _meet_every_mood(*, as_json: bool) -> int:
+    import tempfile
+
+    from archiver.demo.moods.sign_in import sign_in_moods
+    from archiver.portal import browser as browsers
+
+    moods, met = sign_in_moods(), []
+    width = max(len(mood.name) for mood in moods)
+    if not as_json:
+        terminal.out(f"{'mood':<{width}}  {'screen':<19} {'outcome':<17} exit  e-mail password code  resends")
+    with browsers.running(browsers.find(None)) as browser:
+        for mood in moods:
+            with tempfile.TemporaryDirectory() as folder:
+                met.append(one := meet(mood, Path(folder), lambda door: door.inside(browser)))
+            if as_json:
+                terminal.json_line(asdict(one))
+                continue
+            terminal.out(
+                f"{one.mood:<{width}}  {one.screen or '-':<19} {one.outcome:<17} {one.exit:>4}  "
+                f"{one.email:>6} {one.password:>8} {one.code:>4}  {one.resends:>7}"
+                + ("" if one.as_expected else "   NOT AS EXPECTED")
+            )
+            if one.says:
+                terminal.out(f"    {one.says}")
+    odd = [one.mood for one in met if not one.as_expected]
+    terminal.say(
+        f"{len(met)} moods met, {len(met) - len(odd)} ended as they must"
+        + (f"; not: {', '.join(odd)}." if odd else ".")
+    )
+    return Exit.FAILED if odd else Exit.DONE
 
 
 # --- the show --------------------------------------------------------------------------------------------------

@@ -144,6 +144,7 @@ def _parser() -> argparse.ArgumentParser:
         "--dir", metavar="DIR", default="demo", help="where config.toml and the archive are left (./demo)"
     )
     demo.add_argument("--serve", action="store_true", help="only run the stand-in, and print how to sign in")
+    demo.add_argument("--moods", action="store_true", help="sign in to it on every bad day it knows, and print a table")
     return top
 
 

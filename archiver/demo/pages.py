@@ -38,11 +38,11 @@ def static_url(name: str) -> str:
 # --- sign-in ----------------------------------------------------------------------------------------------
 
 
-def _hidden(fields: dict[str, str]) -> str:
+def hidden_fields(fields: dict[str, str]) -> str:
     return "".join(f'<input type="hidden" name="{_e(k)}" value="{_e(v)}">' for k, v in fields.items())
 
 
-def _sign_in_page(title: str, inner: str) -> str:
+def sign_in_page(title: str, inner: str) -> str:
     return f"""<!doctype html>
 <html lang="en-gb" class="a-js a-audio a-video a-canvas a-no-touch"><head><meta charset="utf-8">
 <title dir="ltr">{_e(title)}</title><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -61,7 +61,7 @@ def _sign_in_page(title: str, inner: str) -> str:
 <script src="{static_url("sign_in.js")}"></script></body></html>"""
 
 
-def _error_box(heading: str, text: str) -> str:
+def error_box(heading: str, text: str) -> str:
     return f"""<div id="auth-error-message-box" class="a-box a-alert a-alert-error auth-server-side-message-box a-spacing-base">
 <div class="a-box-inner a-alert-container"><h4 class="a-alert-heading">{_e(heading)}</h4><i class="a-icon a-icon-alert"></i>
 <div class="a-alert-content"><ul class="a-unordered-list a-nostyle a-vertical"><li><span class="a-list-item">{_e(text)}</span>
@@ -70,8 +70,8 @@ def _error_box(heading: str, text: str) -> str:
 
 def email_page(fields: dict[str, str]) -> str:
     """Classic: `#ap_email` visible; the id `continue` is there twice [H]."""
-    hidden = _hidden({"appAction": "SIGNIN_PWD_COLLECT", "subPageType": "SignInClaimCollect", **fields})
-    return _sign_in_page(
+    hidden = hidden_fields({"appAction": "SIGNIN_PWD_COLLECT", "subPageType": "SignInClaimCollect", **fields})
+    return sign_in_page(
         "Amazon Sign-In",
         f"""
 <form name="signIn" method="post" novalidate action="/ap/signin" class="auth-validate-form auth-real-time-validation a-spacing-none">
@@ -89,7 +89,7 @@ Enter your e-mail or mobile phone number</div></div>
 
 def claim_page(fields: dict[str, str]) -> str:
     """The unified page (2025+): an empty title and other ids [H]."""
-    hidden = _hidden({"subPageType": "FullPageUnifiedClaimCollect", **fields})
+    hidden = hidden_fields({"subPageType": "FullPageUnifiedClaimCollect", **fields})
     alerts = "".join(
         f'<div id="{name}" class="a-box a-alert-inline a-alert-inline-error aok-hidden" role="alert">{text}</div>'
         for name, text in (
@@ -99,7 +99,7 @@ def claim_page(fields: dict[str, str]) -> str:
             ("error-alert", "There was a problem"),
         )
     )
-    return _sign_in_page(
+    return sign_in_page(
         "",
         f"""<div id="claim-collection-container" class="a-section">
 <form id="ap_login_form" name="signIn" method="post" action="/ax/claim?policy_handle=Retail" class="auth-validate-form">{hidden}
@@ -114,11 +114,11 @@ def claim_page(fields: dict[str, str]) -> str:
 
 def password_page(fields: dict[str, str], email: str, *, refused: bool = False) -> str:
     """The e-mail is hidden and prefilled; `button#continue` is the passkey's; rememberMe has no id [H]."""
-    hidden = _hidden({"appAction": "SIGNIN_PWD_COLLECT", "subPageType": "SignInPwdCollect", **fields})
+    hidden = hidden_fields({"appAction": "SIGNIN_PWD_COLLECT", "subPageType": "SignInPwdCollect", **fields})
     box = """<div class="a-box a-alert a-alert-error auth-server-side-message-box a-spacing-base" role="alert">
 <div class="a-box-inner a-alert-container"><h4 class="a-alert-heading">There was a problem</h4><div class="a-alert-content">
 <ul class="a-unordered-list a-nostyle"><li><span class="a-list-item">Your password is incorrect</span></li></ul></div></div></div>"""
-    return _sign_in_page(
+    return sign_in_page(
         "Amazon Sign-In",
         f"""{box if refused else ""}
 <div id="passkey-error-alert" class="a-box a-alert a-alert-error aok-hidden" role="alert"><div class="a-box-inner a-alert-container">
@@ -145,13 +145,13 @@ def password_page(fields: dict[str, str], email: str, *, refused: bool = False) 
 
 
 def code_page(fields: dict[str, str], *, refused: bool = False) -> str:
-    hidden = _hidden({"appAction": "SIGNIN_MFA", "subPageType": "SignInMfa", "deviceId": "", **fields})
+    hidden = hidden_fields({"appAction": "SIGNIN_MFA", "subPageType": "SignInMfa", "deviceId": "", **fields})
     box = (
-        _error_box("There was a problem", "The One Time Password (OTP) you entered is not valid. Please try again.")
+        error_box("There was a problem", "The One Time Password (OTP) you entered is not valid. Please try again.")
         if refused
         else ""
     )
-    return _sign_in_page(
+    return sign_in_page(
         "Two-Step Verification",
         f"""{box}
 <form id="auth-mfa-form" method="post" novalidate action="/ap/signin" class="auth-validate-form a-spacing-none">{hidden}
@@ -169,7 +169,7 @@ def code_page(fields: dict[str, str], *, refused: bool = False) -> str:
 
 
 def intent_page(email: str) -> str:
-    return _sign_in_page(
+    return sign_in_page(
         "Amazon",
         f"""<div id="intent-confirmation-container" class="a-section">
 <form id="intent-confirmation-form" method="post" action="/ap/register" class="a-spacing-none"><div class="a-box">

@@ -24,7 +24,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from aiohttp import web
 
 from archiver.demo import answers, pages
-from archiver.demo.moods import Moods, Stage, Visit
+from archiver.demo.moods import Dress, Moods, Stage, Visit
 from archiver.demo.seller import (
     MARKETPLACES,
     Artifact,
@@ -43,6 +43,17 @@ _STORE_COOKIE = "mselc"  # the site's is __Host-mselc [L]; that prefix demands T
 _SIGN_IN_PATHS = ("/ap/signin", "/ax/claim")
 _AUTH_COOKIE = "at-acbuk"
 _DEVICE_COOKIE = "sst-acbuk"  # what Amazon calls it is not known [R]
+# Between the credentials and the seller's pages: captchas, codes, approvals, choices [H][C].
+_CHALLENGE_PATHS = (
+    "/ap/cvf/",
+    "/ap/mfa",
+    "/ap/dcq",
+    "/ap/challenge",
+    "/ap/switchaccount",
+    "/ap/skip",
+    "/errors/validateCaptcha",
+    "/_sec/verify",
+)
 _SWITCHER = "/account-switcher/default/merchantMarketplace"
 
 # Background POSTs of every page [L]: they change nothing a seller would miss.
@@ -88,7 +99,10 @@ class Counters:
     email_submissions: int = 0
     password_submissions: int = 0
     code_submissions: int = 0
-    writes: int = 0  # anything but GET and HEAD that is not sign-in, SearchForCases or noise
+    code_requests: int = 0  # a code or an approval was asked to be sent
+    resends: int = 0  # and asked for once more
+    challenge_posts: int = 0  # answers to challenges
+    writes: int = 0  # anything but GET and HEAD that is not sign-in, a challenge, SearchForCases or noise
     forbidden_gets: int = 0
     noise_posts: int = 0
     case_searches: int = 0  # POST SearchForCases, the one POST that reads
@@ -105,6 +119,34 @@ class _Session:
     password_ok: bool = False
     auth: str = ""
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(33))
+
+
+@dataclass(frozen=True)
+class _SignIn:
+    """The sign-in of one session, as a mood may go on with it (`moods.Flow`)."""
+
+    site: StandIn
+    session: _Session
+
+    @property
+    def fields(self) -> dict[str, str]:
+        return self.site._fields(self.session)
+
+    @property
+    def email(self) -> str:
+        return self.session.email
+
+    def knows(self, form: Mapping[str, str]) -> bool:
+        return self.site._knows(self.session, form)
+
+    def accept(self) -> web.StreamResponse:
+        return self.site._signed_in_now(self.session)
+
+    def ask_password(self) -> web.StreamResponse:
+        return _html(pages.password_page(self.fields, self.session.email))
+
+    def ask_code(self, *, refused: bool = False) -> web.StreamResponse:
+        return _html(pages.code_page(self.fields, refused=refused))
 
 
 class StandIn:
@@ -284,7 +326,8 @@ class StandIn:
     ) -> web.StreamResponse:
         if request.path.startswith("/__stand_in__/"):
             return await handler(request)
-        fields = await _form(request) if request.method == "POST" and request.path in _SIGN_IN_PATHS else None
+        posts_form = request.method == "POST" and request.path.startswith((*_SIGN_IN_PATHS, *_CHALLENGE_PATHS))
+        fields = await _form(request) if posts_form else None
         stage = _stage(request, fields)
         with self._lock:
             self._stages[stage] += 1
@@ -307,6 +350,10 @@ class StandIn:
         tally["requests"] += 1
         if stage in ("email", "password", "code"):
             tally[f"{stage}_submissions"] += 1
+        elif stage == "challenge":
+            tally["challenge_posts"] += request.method == "POST"
+            tally["resends"] += request.path.endswith("/resend")
+            tally["code_requests"] += request.method == "POST" and request.path.endswith(("/new-otp", "/request"))
         elif stage == "write":
             tally["writes"] += 1
         elif stage == "noise":
@@ -328,15 +375,19 @@ class StandIn:
     ) -> web.StreamResponse:
         session = self._session(request)
         signed_in = self._signed_in(request, session)
-        visit = Visit(stage, number, request, signed_in, self.now, form)
+        if stage == "email" and session is not None and form is not None:
+            session.email = form.get("email", "").strip()
+        visit = Visit(stage, number, request, signed_in, self.now, form, _SignIn(self, session) if session else None)
         for mood in self._moods:
             answer = await mood.answer(visit)
             if answer is not None:
                 return answer
         if stage == "noise":
             return web.Response(status=204)
+        if stage == "challenge" and form is not None:
+            return web.json_response({"message": "Not Found"}, status=404)
         if stage in ("static", "door", "email", "password", "code"):
-            return await handler(request)
+            return self._dressed(await handler(request), stage)
         if not signed_in or session is None:
             return self._turn_away(request, stage)
         if request.method == "GET" and "mons_sel_mkid" in request.query:
@@ -351,6 +402,13 @@ class StandIn:
             # session-token rotates with every page [C]; only its presence matters here.
             _bake(response, "session-token", secrets.token_urlsafe(48))
         return response
+
+    def _dressed(self, answer: web.StreamResponse, stage: Stage) -> web.StreamResponse:
+        if stage != "static" and isinstance(answer, web.Response) and answer.content_type == "text/html":
+            for mood in self._moods:
+                if isinstance(mood, Dress) and answer.text:
+                    answer.text = mood.dress(answer.text)
+        return answer
 
     # --- sessions and sign-in ------------------------------------------------------------------------------
 
@@ -427,11 +485,7 @@ class StandIn:
                 return _html(pages.intent_page(session.email))
             return _html(pages.password_page(fields, session.email))
         if stage == "password":
-            session.email = str(form.get("email", session.email)).strip()
-            right = session.email.casefold() == self.seller.email.casefold() and secrets.compare_digest(
-                str(form["password"]).encode(), self.seller.password.encode()
-            )
-            session.password_ok = right
+            right = self._knows(session, form)
             if right and self._remembers_device and request.cookies.get(_DEVICE_COOKIE) == self._device:
                 return self._signed_in_now(session)
             return _html(pages.code_page(fields) if right else pages.password_page(fields, session.email, refused=True))
@@ -442,6 +496,13 @@ class StandIn:
         if not right:
             return _html(pages.code_page(fields, refused=True))
         return self._signed_in_now(session)
+
+    def _knows(self, session: _Session, form: Mapping[str, str]) -> bool:
+        session.email = str(form.get("email", session.email)).strip()
+        session.password_ok = session.email.casefold() == self.seller.email.casefold() and secrets.compare_digest(
+            str(form.get("password", "")).encode(), self.seller.password.encode()
+        )
+        return session.password_ok
 
     def _signed_in_now(self, session: _Session) -> web.StreamResponse:
         session.auth, session.flow = secrets.token_urlsafe(40), secrets.token_urlsafe(24)
@@ -703,6 +764,8 @@ def _stage(request: web.Request, form: Mapping[str, str] | None) -> Stage:
     if path.startswith("/assets/") or path == "/favicon.ico":
         return "static"
     if request.method not in ("GET", "HEAD"):
+        if path.startswith(_CHALLENGE_PATHS):
+            return "challenge"
         if form is not None:
             if "otpCode" in form:
                 return "code"
@@ -712,6 +775,8 @@ def _stage(request: web.Request, form: Mapping[str, str] | None) -> Stage:
         return "json" if path.endswith("/mons-api/SearchForCases") else "write"
     if path in _SIGN_IN_PATHS:
         return "door"
+    if path.startswith(_CHALLENGE_PATHS):
+        return "challenge"
     if path.startswith(("/messaging/api/global/attachments/", "/hill/hillservice/attachments/")):
         return "attachment"
     if path == _SWITCHER or path.startswith("/account-switcher/accounts/"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -93,6 +93,9 @@ class Door:
     pin: Pin | None = None
     proven_every_s: float = _PROVEN_EVERY_S
     at_end: Callable[[Portal], None] = lambda portal: None
+    saw: Callable[[Screen], None] = lambda _: None
+    approval_s: float = _PERSON_TIMEOUT.total_seconds()
+    """How long an approval on a phone is awaited where no person can be asked to the page."""
 
     @contextmanager
     def enter(self) -> Iterator[Portal]:
@@ -100,12 +103,8 @@ class Door:
 
         Raises what `approach` raises, CredentialRefused, PersonNeeded or PageUnknown.
         """
-        with self.approach() as portal:
-            portal.sign_in()
-            try:
-                yield portal
-            finally:
-                portal.keep_session()
+        with self.approach() as portal, _signed_in(portal):
+            yield portal
 
     @contextmanager
     def approach(self, *, as_stranger: bool = False) -> Iterator[Portal]:
@@ -116,8 +115,7 @@ class Door:
         Raises BrowserMissing, BrowserFailed, WrongEgress or SiteUnreachable. WrongEgress is raised on leaving, too: the
         way out is proven once more when the work is done.
         """
-        rules = Rules(site=self.site, origins=trusted_origins(self.site), map=self.sitemap.guard)
-        guard = Guard(rules, self._why_closed)
+        rules = self._rules()
         with (
             self._relay(rules) as relay,
             browsers.running(
@@ -127,33 +125,56 @@ class Door:
                 hosts=rules.hosts | {urlsplit(echo).hostname or "" for echo in self._echoes()},
             ) as browser,
         ):
+            guard = Guard(rules, self._why_closed)
             guard.watch(browser, relay)
-            egress = Egress(browser, guard, self.account, self.pin, relay, self.proven_every_s)
             context = self._context(browser, None if as_stranger else self.memory.session())
-            guard.watch_answers(context)
-            tab = Tab(context)
-            # Asked in every wait, and before every page: while a person is at the page the site is asked as well.
-            pace = Pace(
-                tab,
-                lambda: self._why_stop(egress),
-                lambda: len(guard.sent),
-                self.memory,
-                self.pace_s,
-                self.budget,
-            )
-            pace.clock.watch(context, rules.origins)
-            portal = Portal(self, context, tab, guard, egress, pace)
-            try:
-                self._prove(egress)
+            with self._portal(guard, relay, browser, context) as portal:
                 yield portal
-                self._prove(egress)
-            except PlaywrightError as error:
-                raise BrowserFailed(
-                    f"The browser failed in the middle of the work ({type(error).__name__}).",
-                    hint="Nothing to do: what was captured is kept, and the next run goes on from there.",
-                ) from None  # Playwright's message may repeat what was typed
-            finally:
-                self.at_end(portal)
+
+    @contextmanager
+    def inside(self, browser: Browser) -> Iterator[Portal]:
+        """`enter`, in a browser that runs already and goes on running; it is under this door's guard meanwhile."""
+        guard = Guard(self._rules(), self._why_closed)
+        watching = guard.watch(browser)
+        context = self._context(browser, self.memory.session())
+        try:
+            with self._portal(guard, None, browser, context) as portal, _signed_in(portal):
+                yield portal
+        finally:
+            with suppress(PlaywrightError):  # the browser may be gone
+                context.close()
+                watching.detach()  # no page is left that it could let go
+
+    @contextmanager
+    def _portal(self, guard: Guard, relay: Relay | None, browser: Browser, context: BrowserContext) -> Iterator[Portal]:
+        egress = Egress(browser, guard, self.account, self.pin, relay, self.proven_every_s)
+        guard.watch_answers(context)
+        tab = Tab(context)
+        # Asked in every wait, and before every page: while a person is at the page the site is asked as well.
+        pace = Pace(
+            tab,
+            lambda: self._why_stop(egress),
+            lambda: len(guard.sent),
+            self.memory,
+            self.pace_s,
+            self.budget,
+        )
+        pace.clock.watch(context, guard.rules.origins)
+        portal = Portal(self, context, tab, guard, egress, pace)
+        try:
+            self._prove(egress)
+            yield portal
+            self._prove(egress)
+        except PlaywrightError as error:
+            raise BrowserFailed(
+                f"The browser failed in the middle of the work ({type(error).__name__}).",
+                hint="Nothing to do: what was captured is kept, and the next run goes on from there.",
+            ) from None  # Playwright's message may repeat what was typed
+        finally:
+            self.at_end(portal)
+
+    def _rules(self) -> Rules:
+        return Rules(site=self.site, origins=trusted_origins(self.site), map=self.sitemap.guard)
 
     # A stop that comes while the echo service is asked keeps the answer away, and then it is the stop that counts.
 
@@ -191,6 +212,15 @@ class Door:
         )
 
 
+@contextmanager
+def _signed_in(portal: Portal) -> Iterator[None]:
+    portal.sign_in()
+    try:
+        yield
+    finally:
+        portal.keep_session()
+
+
 @dataclass(slots=True)
 class Portal:
     """A signed-in browser."""
@@ -226,6 +256,8 @@ class Portal:
                 self.pace,
                 self._keep_unknown,
                 self._hand_over,
+                saw=door.saw,
+                approval_s=door.approval_s if door.person is None else 0.0,
             )
         except PlaywrightError as error:
             raise BrowserFailed(

@@ -65,7 +65,7 @@ class Memory(Protocol):
 
 
 # For each selector: is it there, and is any match something a person could see? Looks into open shadow roots.
-_LANDMARKS = """selectors => {
+_LANDMARKS = r"""selectors => {
     const roots = [document];
     for (let i = 0; i < roots.length; i++)
         for (const element of roots[i].querySelectorAll('*'))
@@ -73,8 +73,13 @@ _LANDMARKS = """selectors => {
     const shows = element => element.checkVisibility({checkOpacity: true, checkVisibilityCSS: true})
         && element.getClientRects().length > 0;
     const found = {visible: [], present: []};
+    // What Playwright calls :has-text(), for the few screens that only their words tell apart.
+    const within = /^(.*):has-text\("([^"]*)"\)$/;
+    const folded = text => text.replace(/\s+/g, ' ').toLowerCase();
     for (const selector of selectors) {
-        const matches = roots.flatMap(root => [...root.querySelectorAll(selector)]);
+        const [, scope, words] = selector.match(within) || [null, selector, null];
+        let matches = roots.flatMap(root => [...root.querySelectorAll(scope)]);
+        if (words) matches = matches.filter(e => folded(e.innerText ?? '').includes(folded(words)));
         if (matches.length) found.present.push(selector);
         if (matches.some(shows)) found.visible.push(selector);
     }
@@ -111,10 +116,15 @@ def play(
     pace: Pace,
     keep_unknown: Callable[[Screen], None],
     hand_over: Callable[[Screen, Move], bool],
+    *,
+    saw: Callable[[Screen], None] = lambda _: None,
+    approval_s: float = 0.0,
 ) -> Screen:
     """From whatever is showing to a signed-in screen (SELECT_ACCOUNT or AUTHENTICATED), which is returned.
 
     `hand_over` gets a person to the page and says whether the screen is another one since.
+    `saw` is told of each screen. Where nobody comes to the page, what may be answered elsewhere (an approval on a
+    phone) is awaited for `approval_s`, and never asked for again.
 
     Raises CredentialRefused, PersonNeeded, PageUnknown or SiteUnreachable, each with what to do next.
     """
@@ -129,6 +139,7 @@ def play(
                 hint="Nothing to do: the next scheduled run tries again, a few times at most.",
             )
         screen = showing(page, sitemap)
+        saw(screen)
         move, state = signin.decide(screen, state)
         # Only a step forward says that it was taken. What stands before a captcha or an error is not known, and counts
         # as unanswered.
@@ -143,11 +154,13 @@ def play(
                 _submit(page, guard, sitemap.fills[screen], move.credential, secrets, memory, pace)
                 pending = move.credential
             case Step.SKIP:
-                _press(page, sitemap.fills[screen])
-            case Step.WAIT:
-                _wait_for_change(page, sitemap, screen, pace)
-            case Step.HAND_OVER | Step.STOP:
+                _decline(page, sitemap, screen, pace)
+            case Step.WAIT | Step.HAND_OVER | Step.STOP:
+                if move.step is Step.WAIT and _changes(page, sitemap, screen, pace, _SELF_RELOAD_TIMEOUT_S):
+                    continue
                 if move.step is Step.HAND_OVER and hand_over(screen, move):
+                    continue
+                if move.elsewhere and approval_s and _changes(page, sitemap, screen, pace, approval_s):
                     continue
                 stopped = stop(move, screen, account)
                 if pending is not None and move.blame in (Blame.REFUSED, Blame.PERSON, Blame.UNKNOWN):
@@ -250,21 +263,31 @@ def _press(page: Page, fill: Fill) -> None:
         return
 
 
-def _wait_for_change(page: Page, sitemap: SiteMap, screen: Screen, pace: Pace) -> None:
-    """A page that checks the browser reloads itself at the same address [H][C]: wait until it shows something else."""
-    deadline = time.monotonic() + _SELF_RELOAD_TIMEOUT_S
+def _decline(page: Page, sitemap: SiteMap, screen: Screen, pace: Pace) -> None:
+    """Press what declines a nag. It may lead to a page, or only show what it hid."""
+    control = page.locator(_visible(page, sitemap.fills[screen].submit)).first
+    try:
+        control.click(timeout=PAGE_TIMEOUT_S * 1000, no_wait_after=True)
+    except PlaywrightError:
+        raise PageUnknown(
+            f"The sign-in shows {screen}, and nothing that declines it could be pressed.",
+            hint="Sign in once in your own browser and answer it there, then run `archiver login`.",
+        ) from None
+    _changes(page, sitemap, screen, pace, _NAVIGATION_TIMEOUT_S)
+
+
+def _changes(page: Page, sitemap: SiteMap, screen: Screen, pace: Pace, timeout_s: float) -> bool:
+    """Wait until the page shows something else, at whatever address [H][C]; False if it does not in `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         try:
             if showing(page, sitemap) is not screen:
-                return
+                return True
         except PlaywrightError as error:
             if page.is_closed():
                 raise BrowserFailed(
-                    "The browser went away while Amazon checked it.", hint="Nothing to do: the next run tries again."
+                    "The browser went away while the sign-in waited.", hint="Nothing to do: the next run tries again."
                 ) from error
             # The question met the reload itself; ask again.
-        pace.wait(0.25)
-    raise PersonNeeded(
-        "Amazon checks the browser and does not let it pass.",
-        hint="Open the site once in your own browser from this network, then run `archiver login`.",
-    )
+        pace.wait(0.25 if timeout_s <= _SELF_RELOAD_TIMEOUT_S else 1.0)
+    return False

@@ -436,7 +436,13 @@ _PAGES = (".htm", ".html")
 _NOT_THE_FILE = 406
 """Ours, for an answer of 200 that is not the file: the site answers so for addresses it does not know [C]."""
 
-SIGNED_OUT = frozenset({Screen.EMAIL, Screen.PASSWORD, Screen.MFA_OTP})
+SIGNED_OUT = frozenset(
+    {
+        *(Screen.EMAIL, Screen.PASSWORD, Screen.PASSWORD_ASSERT, Screen.MFA_OTP),
+        *(Screen.EMAIL_PENDING, Screen.PASSWORD_PENDING, Screen.MFA_PENDING),
+        *(Screen.PHONE_NAG, Screen.PASSKEY_NAG),
+    }
+)
 
 # Not switched off: neither by itself nor by what it stands in, a list item or the host of a shadow root.
 _IS_ON = """element => {

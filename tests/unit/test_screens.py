@@ -109,7 +109,8 @@ def test_the_shipped_map_knows_the_page(landmarks: Landmarks, expected: Screen) 
 
 @pytest.mark.parametrize("rule", SHIPPED, ids=lambda rule: rule.name)
 def test_every_shipped_rule_can_win(rule: ScreenRule) -> None:
-    # A rule that another one always comes before would be a screen we only think we know.
+    # A rule that another one always comes before would be a screen we only think we know. What is shown by a page that
+    # asks the same with an oddity in it, the page alone cannot show.
     marks = [Landmarks(frozenset({s}), frozenset({s})) for s in rule.visible]
     marks += [Landmarks(frozenset(), frozenset({s})) for s in rule.present]
     needed = [frozenset({need}) for need in rule.needs] or [frozenset[str]()]

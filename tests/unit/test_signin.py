@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from archiver.signin import MOST_STEPS, Blame, Credential, Move, Screen, State, Step, decide, table
 
@@ -19,6 +21,10 @@ FOR_A_PERSON = {
     Screen.CVF_CODE,
     Screen.APPROVAL_PENDING,
     Screen.CLAIMS_PICKER,
+    Screen.MFA_SENT_CODE,
+    Screen.CVF_CODE_AND_POLL,
+    Screen.DCQ,
+    Screen.ACCOUNT_SWITCHER,
 }
 REFUSALS = {
     Screen.EMAIL_REFUSED,
@@ -26,8 +32,17 @@ REFUSALS = {
     Screen.PASSWORD_REFUSED,
     Screen.CODE_REFUSED,
     Screen.LOCKED_OR_RESET,
+    Screen.OTP_QUOTA,
 }
-ASKS = {Screen.EMAIL: Credential.EMAIL, Screen.PASSWORD: Credential.PASSWORD, Screen.MFA_OTP: Credential.CODE}
+ASKS = {
+    Screen.EMAIL: Credential.EMAIL,
+    Screen.PASSWORD: Credential.PASSWORD,
+    Screen.PASSWORD_ASSERT: Credential.PASSWORD,
+    Screen.MFA_OTP: Credential.CODE,
+}
+
+TELLS = {Step.STOP, Step.HAND_OVER, Step.WAIT}
+"""Steps that may be the end of a sign-in, and so must have something to say."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +128,11 @@ def test_a_credential_is_submitted_only_where_it_is_asked_for() -> None:
 @pytest.mark.parametrize("screen", sorted(FOR_A_PERSON))
 def test_a_screen_for_a_person_is_left_to_a_person_on_every_path(screen: Screen) -> None:
     moves = {(edge.move.step, edge.move.blame) for edge in EDGES if edge.screen is screen}
+    last = {edge.move.step for edge in EDGES if edge.screen is screen and edge.before.steps == MOST_STEPS}
 
+    # A person who answers, and answers, and is asked again is told so in the end.
     assert moves == {(Step.HAND_OVER, Blame.PERSON), (Step.STOP, Blame.PERSON)}
+    assert last == {Step.STOP}
 
 
 @pytest.mark.parametrize("screen", sorted(REFUSALS))
@@ -146,28 +164,21 @@ def test_an_unknown_screen_stops_as_unknown() -> None:
     assert {edge.move.blame for edge in EDGES if edge.screen is Screen.UNKNOWN} == {Blame.UNKNOWN}
 
 
-def test_every_end_says_whose_it_is_why_and_what_to_do() -> None:
+def test_every_stop_says_whose_it_is_why_and_what_to_do() -> None:
     mute = [
         edge
         for edge in EDGES
-        if edge.move.step in (Step.HAND_OVER, Step.STOP)
-        and not (edge.move.blame and edge.move.why.strip() and edge.move.hint.strip())
+        if edge.move.step in TELLS and not (edge.move.blame and edge.move.why.strip() and edge.move.hint.strip())
     ]
 
     assert mute == []
 
 
-def test_a_person_is_not_asked_for_ever() -> None:
-    late = {edge.move.step for edge in EDGES if edge.screen in FOR_A_PERSON and edge.before.steps == MOST_STEPS}
-
-    assert late == {Step.STOP}
-
-
-def test_only_what_may_end_a_sign_in_has_a_blame_and_only_a_submission_a_credential() -> None:
+def test_only_what_may_end_has_a_blame_and_only_a_submission_a_credential() -> None:
     odd = [
         edge.move
         for edge in EDGES
-        if (edge.move.blame is not None) != (edge.move.step in (Step.HAND_OVER, Step.STOP))
+        if (edge.move.blame is not None) != (edge.move.step in TELLS)
         or (edge.move.credential is not None) != (edge.move.step is Step.SUBMIT)
     ]
 
@@ -203,3 +214,62 @@ def test_a_sign_in_goes_through(path: list[Screen]) -> None:
     assert [move.credential for move in moves if move.credential] == [ASKS[screen] for screen in path if screen in ASKS]
     assert [move.step for move in moves].index(Step.DONE) == len(path) - 1
     assert Step.STOP not in {move.step for move in moves}
+
+
+@given(st.lists(st.sampled_from(sorted(Screen)), max_size=4 * MOST_STEPS))
+def test_whatever_the_site_shows_a_sign_in_keeps_its_laws(shown: list[Screen]) -> None:
+    state, moves = State(), []
+    for screen in shown:
+        move, state = decide(screen, state)
+        moves.append((screen, move))
+        if move.step in (Step.DONE, Step.STOP):
+            break
+    submitted = Counter(move.credential for _, move in moves if move.step is Step.SUBMIT)
+
+    assert len(moves) <= MOST_STEPS + 1
+    assert max(submitted.values(), default=0) <= 1
+    assert all(move.step in (Step.HAND_OVER, Step.STOP) for screen, move in moves if screen in FOR_A_PERSON)
+    if len(shown) > MOST_STEPS:
+        assert moves[-1][1].step in (Step.DONE, Step.STOP)
+
+
+@given(st.lists(st.sampled_from([Screen.EMAIL, Screen.PASSWORD]), min_size=3, max_size=MOST_STEPS))
+def test_a_loop_of_email_and_password_stops_at_its_first_repeat(shown: list[Screen]) -> None:
+    state, steps = State(), []
+    for screen in shown:
+        move, state = decide(screen, state)
+        steps.append(move.step)
+        if move.step is Step.STOP:
+            break
+
+    assert steps.count(Step.SUBMIT) <= 2
+    assert steps[-1] is Step.STOP
+
+
+@pytest.mark.parametrize("screen", [Screen.PHONE_NAG, Screen.PASSKEY_NAG])
+def test_a_nag_is_declined_once_and_then_told(screen: Screen) -> None:
+    once, state = decide(screen, State())
+    again, _ = decide(screen, state)
+
+    assert once.step is Step.SKIP
+    assert (again.step, again.blame) == (Step.STOP, Blame.PERSON)
+
+
+@pytest.mark.parametrize(
+    "screen, claim",
+    [(Screen.PASSWORD_REFUSED, "refused the password"), (Screen.CODE_REFUSED, "refused the one-time code")],
+)
+def test_nothing_is_said_to_be_refused_that_was_never_submitted(screen: Screen, claim: str) -> None:
+    unasked, _ = decide(screen, State())
+    after_email, _ = decide(screen, State(submitted=frozenset({Credential.EMAIL})))
+    refused, _ = decide(screen, State(submitted=frozenset(Credential)))
+
+    assert claim not in unasked.why + after_email.why
+    assert claim in refused.why
+
+
+def test_only_an_approval_is_awaited_where_nobody_comes() -> None:
+    assert {screen for screen, move in table().items() if move.elsewhere} == {
+        Screen.APPROVAL_PENDING,
+        Screen.CVF_CODE_AND_POLL,
+    }
