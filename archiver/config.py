@@ -95,7 +95,10 @@ class AccountConfig:
 
 @dataclass(frozen=True, slots=True)
 class BrowserConfig:
+    """`contact` is told to the site with every request: whom to ask about this automation."""
+
     executable: Path | None = None
+    contact: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -519,8 +522,16 @@ def _check_chosen(key: str, chosen: Sequence[str], known: Collection[str], table
 
 
 def _browser(table: _Table) -> BrowserConfig:
-    table.allow("executable")
-    return BrowserConfig(table.path("executable"))
+    table.allow("executable", "contact")
+    contact = table.text("contact") or ""
+    if contact and not _CONTACT.fullmatch(contact):
+        table.problem("contact", 'goes into the User-Agent: an address or a URL without spaces, as "ops@example.com"')
+        contact = ""
+    return BrowserConfig(table.path("executable"), contact)
+
+
+_CONTACT = re.compile(r"[!-'*-:<-\[\]-~]{3,100}")
+"""Printable ASCII but for what ends a comment in a User-Agent, or stands for something there: ( ) ; and backslash."""
 
 
 def _backup(table: _Table) -> BackupConfig | None:

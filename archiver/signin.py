@@ -14,6 +14,7 @@ from enum import StrEnum, auto
 class Screen(StrEnum):
     """What the sign-in may show."""
 
+    STOP_ASKED = "STOP_ASKED"
     WAF_CHALLENGE = "WAF_CHALLENGE"
     AKAMAI_INTERSTITIAL = "AKAMAI_INTERSTITIAL"
     SERVER_ERROR = "SERVER_ERROR"
@@ -75,6 +76,7 @@ class Blame(StrEnum):
     REFUSED = auto()
     PERSON = auto()
     SITE = auto()
+    STOPPED = auto()
     UNKNOWN = auto()
 
 
@@ -247,6 +249,12 @@ _RULES: dict[Screen, Move] = {
         why="Amazon asks how to verify that it is you.",
         hint="Sign in once in your own browser from this network, then run `archiver login`.",
     ),
+    Screen.STOP_ASKED: Move(
+        Step.STOP,
+        blame=Blame.STOPPED,
+        why="Amazon asks automated software to stop. Access is stopped; the page is kept, sealed, in the archive.",
+        hint="Read in your own browser what it says. When it may go on, run `archiver allow-access`.",
+    ),
     Screen.SERVER_ERROR: Move(
         Step.STOP,
         blame=Blame.SITE,
@@ -330,6 +338,11 @@ def _unasked(screen: Screen, state: State) -> str:
         # An e-mail address nobody has is answered with a password page with an error in it [H].
         return "Amazon answered the e-mail address with an error; perhaps it knows no account with it."
     return _UNASKED[screen][1]
+
+
+def interrupts(screen: Screen) -> bool:
+    """Whether this screen, met in the middle of the work, is the sign-in's matter and not the work's."""
+    return _RULES[screen].step is not Step.DONE and screen not in (Screen.UNKNOWN, Screen.SERVER_ERROR)
 
 
 def table() -> dict[Screen, Move]:

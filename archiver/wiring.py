@@ -130,6 +130,9 @@ class VaultMemory:
     def refused(self, credential: Credential | None, why: str) -> None:
         self.archive.vault.refuse(self.account, credential or "account", why)
 
+    def stop_access(self, why: str) -> None:
+        self.archive.vault.stop_access(self.account, why)
+
     def last_code_step(self) -> int:
         return self.archive.vault.totp_step(self.account)
 
@@ -238,7 +241,7 @@ def sync_accounts(
     for account, scopes in wanted.items():
         if not scopes:
             continue
-        asked = partial(_halted, archive, account.name, halt)
+        asked = partial(halted, archive, account.name, halt)
         door = _Door(config, archive, account, report, asked, full=full)
         try:
             report.outcomes[account.name] = sync(scopes, door, archive, reader(config), tell, asked)
@@ -266,7 +269,8 @@ def _scopes(account: AccountConfig, sources: Sequence[Source]) -> list[Scope]:
     ]
 
 
-def _halted(archive: Archive, account: str, halt: Halt) -> ArchiverError | None:
+def halted(archive: Archive, account: str, halt: Halt) -> ArchiverError | None:
+    """Why nothing more may be sent for this account: its kill switch, or what `halt` gives."""
     reason = archive.vault.access_stopped(account)
     if reason is not None:
         return AccessStopped(
@@ -329,6 +333,7 @@ class _Door:
             pace_s=0.0 if is_loopback(self.account.site) else _REAL_SITE_PACE_S,
             budget=self._budget(),
             label=self.account.label,
+            contact=self.config.browser.contact,
             full=self.full,
             headed=self.headed,
             proxy=self._proxy(),
@@ -372,7 +377,7 @@ def sign_in_once(config: Config, archive: Archive, account: AccountConfig, *, he
 
     Raises what the door raises.
     """
-    asked = partial(_halted, archive, account.name, lambda: None)
+    asked = partial(halted, archive, account.name, lambda: None)
     stopped = asked()
     if stopped is not None:
         raise stopped
@@ -413,7 +418,7 @@ def check_account(config: Config, archive: Archive, account: AccountConfig, *, o
     check_totp_secret(kept.totp_secret)
     ahead_s, doubt_s = None, 0.0
     if not offline:
-        asked = partial(_halted, archive, account.name, lambda: None)
+        asked = partial(halted, archive, account.name, lambda: None)
         report = Report(new_run(datetime.now(UTC)), {})
         with _Door(config, archive, account, report, asked).approach() as portal:
             clock = portal.site_clock()

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -194,6 +195,7 @@ class SignInTrial:
         from archiver.portal.sign_in import Secrets
 
         seller, memory = self.site.seller, wiring.VaultMemory(self.archive, ACCOUNT)
+        halt = partial(wiring.halted, self.archive, ACCOUNT, lambda: None)
         seen = [""]
         door = Door(
             site=self.site.origin,
@@ -204,13 +206,13 @@ class SignInTrial:
             executable=None,
             run="moods",
             keep=lambda capture: self.archive.file(self.archive.keep(capture), None),
-            halt=lambda: None,
+            halt=halt,
             pace_s=0.0,
             saw=lambda screen: seen.append(str(screen)),
             approval_s=self.approval_s,
         )
         try:
-            barred = memory.barred()
+            barred = halt() or memory.barred()
             if barred is not None:
                 raise barred
             with self.enter(door):

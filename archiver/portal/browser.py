@@ -59,12 +59,13 @@ def find(configured: Path | None) -> Path | None:
     return None
 
 
-def user_agent(browser: Browser) -> str:
-    """What the browser really is, and that it is automated software, with its name and version."""
+def user_agent(browser: Browser, contact: str = "") -> str:
+    """What the browser really is, that it is automated software, of what name and version, and whom to ask about it."""
+    asked = f"; contact: {contact}" if contact else ""
     return (
         "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
         f"HeadlessChrome/{browser.version} Safari/537.36 "
-        f"archiver/{__version__} (automated software, acting for the seller)"
+        f"archiver/{__version__} (automated software, acting for the seller{asked})"
     )
 
 

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, BrowserContext, Page
 from playwright.sync_api import Error as PlaywrightError
 
+from archiver import signin
 from archiver.errors import ArchiverError, BrowserFailed, Exit, PageUnknown, SiteUnreachable, WrongEgress, WrongIdentity
 from archiver.model import Capture, Event, Identified, Kind, Known, Scope
 from archiver.portal import browser as browsers
@@ -30,7 +31,7 @@ from archiver.portal.person import Person, Task
 from archiver.portal.relay import Proxy, Relay
 from archiver.portal.sign_in import Secrets
 from archiver.portal.tab import Tab
-from archiver.portal.walk import SIGNED_OUT, Walk
+from archiver.portal.walk import Walk
 from archiver.signin import Move, Screen
 from archiver.site.sitemap import SiteMap, trusted_origins
 from archiver.site.sources import READERS
@@ -86,6 +87,7 @@ class Door:
     pace_s: float
     budget: Budget | None = None
     label: str = ""
+    contact: str = ""
     full: bool = False
     headed: bool = False
     person: Person | None = None
@@ -203,7 +205,7 @@ class Door:
 
     def _context(self, browser: Browser, kept: bytes | None) -> BrowserContext:
         return browser.new_context(
-            user_agent=browsers.user_agent(browser),
+            user_agent=browsers.user_agent(browser, self.contact),
             viewport={"width": camera.VIEWPORT_WIDTH_PX, "height": camera.VIEWPORT_HEIGHT_PX},
             service_workers="block",
             accept_downloads=False,
@@ -242,8 +244,11 @@ class Portal:
 
     def sign_in(self) -> None:
         """From whatever the site shows to a signed-in page; the session is kept for the next run."""
+        self._load(self.door.site + self.door.sitemap.home)
+        self._play()
+
+    def _play(self) -> None:
         door = self.door
-        self._load(door.site + door.sitemap.home)
         try:
             sign_in.play(
                 self.page,
@@ -286,11 +291,17 @@ class Portal:
                 hint="Nothing to do: the next run signs in again and goes on from there. If it goes on so, see who "
                 "else uses this sign-in.",
             )
-        self.sign_in()
+        # The page that asks is the one to answer: it may ask for more than the others do, or want to be seen.
+        if self.tab.crashed or not self._interrupted():
+            self._load(self.door.site + self.door.sitemap.home)
+        self._play()
+
+    def _interrupted(self) -> bool:
+        return signin.interrupts(sign_in.showing(self.page, self.door.sitemap))
 
     def _signed_out(self) -> bool:
         self._load(self.door.site + self.door.sitemap.home)
-        return sign_in.showing(self.page, self.door.sitemap) in SIGNED_OUT
+        return self._interrupted()
 
     def keep_session(self) -> None:
         """Cookies and storage, from memory straight to the vault."""
@@ -408,7 +419,7 @@ class Portal:
         switcher = self.door.sitemap.switcher
         rows = self.page.locator(switcher.row)
         try:
-            if sign_in.showing(self.page, self.door.sitemap) in SIGNED_OUT:
+            if self._interrupted():
                 raise PageUnknown("The site shows its sign-in.", hint="Nothing to do: it is signed in again.")
             rows.first.wait_for(timeout=sign_in.PAGE_TIMEOUT_S * 1000)
         except PlaywrightError as error:

@@ -18,7 +18,15 @@ from playwright.sync_api import Page
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from archiver import signin
-from archiver.errors import ArchiverError, BrowserFailed, CredentialRefused, PageUnknown, PersonNeeded, SiteUnreachable
+from archiver.errors import (
+    AccessStopped,
+    ArchiverError,
+    BrowserFailed,
+    CredentialRefused,
+    PageUnknown,
+    PersonNeeded,
+    SiteUnreachable,
+)
 from archiver.portal import totp
 from archiver.portal.camera import Recorder, settle
 from archiver.portal.guard import Guard
@@ -55,6 +63,10 @@ class Memory(Protocol):
 
     def refused(self, credential: Credential | None, why: str) -> None:
         """None: the account as a whole was refused (locked, reset)."""
+        ...
+
+    def stop_access(self, why: str) -> None:
+        """The site asked for it: nothing more is sent for this account before a person allows it."""
         ...
 
     def last_code_step(self) -> int:
@@ -168,10 +180,12 @@ def play(
                     memory.refused(pending, move.why)
                 elif move.blame is Blame.REFUSED:
                     memory.refused(None, move.why)
-                if move.blame in (Blame.PERSON, Blame.UNKNOWN):
+                if move.blame in (Blame.PERSON, Blame.UNKNOWN, Blame.STOPPED):
                     # A page that polls may go away under the camera, and the person must be told all the same.
                     with suppress(PlaywrightError):
                         keep_unknown(screen)
+                if move.blame is Blame.STOPPED:
+                    memory.stop_access("a page of the site asks automated software to stop")
                 raise stopped
 
 
@@ -180,6 +194,7 @@ def stop(move: Move, screen: Screen, account: str) -> ArchiverError:
     hint = move.hint.replace("`archiver login`", f"`archiver login {account}`").replace(
         "`archiver account add`", f"`archiver account add {account} --email E`"
     )
+    hint = hint.replace("`archiver allow-access`", f"`archiver allow-access --account {account}`")
     match move.blame:
         case Blame.REFUSED:
             return CredentialRefused(move.why, hint=hint)
@@ -187,6 +202,8 @@ def stop(move: Move, screen: Screen, account: str) -> ArchiverError:
             return PersonNeeded(move.why, hint=hint)
         case Blame.UNKNOWN:
             return PageUnknown(move.why, hint=hint)
+        case Blame.STOPPED:
+            return AccessStopped(move.why, hint=hint)
         case _:
             return SiteUnreachable(f"{move.why} ({screen})", hint=hint)
 

@@ -39,7 +39,6 @@ from archiver.model import (
 from archiver.portal import camera, sign_in
 from archiver.portal.pace import Pace
 from archiver.portal.tab import Tab
-from archiver.signin import Blame, Screen
 from archiver.site.interface import Reader
 from archiver.site.sitemap import SiteMap, SourceMap
 
@@ -386,9 +385,7 @@ class Walk:
 
     def _look_for_challenge(self) -> None:
         """Raises SignedOut where the sign-in is to be played: it is asked for, or a person, which is its matter too."""
-        screen = sign_in.showing(self.page, self.sitemap)
-        move, _ = signin.decide(screen, signin.State())
-        if screen in SIGNED_OUT or move.blame in (Blame.PERSON, Blame.REFUSED):
+        if signin.interrupts(sign_in.showing(self.page, self.sitemap)):
             raise SignedOut
 
     def _answer(self, awaited: Callable[[str], bool]) -> Response | None:
@@ -435,14 +432,6 @@ _TRANSIENT = frozenset({0, 408, 429})
 _PAGES = (".htm", ".html")
 _NOT_THE_FILE = 406
 """Ours, for an answer of 200 that is not the file: the site answers so for addresses it does not know [C]."""
-
-SIGNED_OUT = frozenset(
-    {
-        *(Screen.EMAIL, Screen.PASSWORD, Screen.PASSWORD_ASSERT, Screen.MFA_OTP),
-        *(Screen.EMAIL_PENDING, Screen.PASSWORD_PENDING, Screen.MFA_PENDING),
-        *(Screen.PHONE_NAG, Screen.PASSKEY_NAG),
-    }
-)
 
 # Not switched off: neither by itself nor by what it stands in, a list item or the host of a shadow root.
 _IS_ON = """element => {

@@ -8,8 +8,15 @@ from collections import Counter
 from typing import Any
 from urllib.parse import urlsplit
 
+from aiohttp import web
+from playwright.sync_api import Browser
+
+from archiver import __version__
+from archiver.demo.moods import Visit
+from archiver.demo.seller import Seller
+from archiver.demo.stand_in import StandIn
 from archiver.model import Kind
-from tests.browser.conftest import Office
+from tests.browser.conftest import NOW, Office, Opener
 
 
 def _requests(office: Office) -> list[dict[str, Any]]:
@@ -67,3 +74,37 @@ def test_a_stop_takes_effect_within_seconds_in_a_run_under_way(office: Office) -
     assert process.returncode == 5, err
     assert "audit" in err
     assert office.site.counters.requests == requests
+
+
+class NotesUserAgents:
+    """A mood that changes nothing."""
+
+    name = "notes user agents"
+
+    def __init__(self) -> None:
+        self.seen: Counter[str] = Counter()
+
+    async def answer(self, visit: Visit) -> web.StreamResponse | None:
+        self.seen[visit.request.headers.get("User-Agent", "")] += 1
+        return None
+
+
+def test_every_request_says_that_it_is_automation_and_whom_to_ask(open_office: Opener, small_seller: Seller) -> None:
+    mood = NotesUserAgents()
+    with StandIn(small_seller, now=NOW, moods=(mood,)) as site:
+        office = open_office(site)
+        office.configure(site.origin, '[browser]\ncontact = "ops@acme.example"')
+        office.done("sync", "--source", "performance-notifications")
+    [said] = mood.seen
+
+    assert sum(mood.seen.values()) > 50
+    assert f"archiver/{__version__} (automated software, acting for the seller; contact: ops@acme.example)" in said
+    assert "HeadlessChrome/" in said
+
+
+def test_the_browser_says_to_scripts_that_it_is_driven(browser: Browser) -> None:
+    page = browser.new_page()
+    driven = page.evaluate("navigator.webdriver")
+    page.close()
+
+    assert driven is True

@@ -18,7 +18,10 @@ from archiver.demo.moods import SignInMood
 from archiver.demo.moods.sign_in import sign_in_moods
 from archiver.demo.seller import make_seller
 from archiver.demo.stand_in import StandIn
-from archiver.errors import CredentialRefused
+from archiver.errors import AccessStopped, CredentialRefused
+from archiver.portal import sign_in
+from archiver.signin import Screen
+from archiver.site.sitemap import load
 
 NOW = datetime(2026, 11, 1, 9, tzinfo=UTC)
 
@@ -34,6 +37,8 @@ def test_a_sign_in_ends_as_it_must_when_it_meets(mood: SignInMood, browser: Brow
     assert met.as_expected
     if met.exit == 3:
         assert f"archiver login {ACCOUNT}`" in met.says or f"archiver account add {ACCOUNT} " in met.says
+    elif met.exit == 5:
+        assert f"archiver allow-access --account {ACCOUNT}`" in met.says
     elif met.exit == 1:
         assert "the next scheduled run tries again" in met.says
 
@@ -84,3 +89,25 @@ def test_a_login_by_a_person_tries_once_more_and_once_only(browser: Browser, tmp
         again.run()
 
         assert again.site.counters.password_submissions == 2
+
+
+def test_a_site_that_asked_automation_to_stop_is_asked_nothing_more(browser: Browser, tmp_path: Path) -> None:
+    mood = next(m for m in sign_in_moods() if m.name == "automation asked to stop")
+    with trial(mood, browser, tmp_path) as again:
+        before = again.site.counters
+        _, error = again.run()
+
+        assert isinstance(error, AccessStopped)
+        assert "a page of the site asks automated software to stop" in str(error)
+        assert again.site.counters == before
+
+
+@pytest.mark.parametrize("inside, screen", [(True, Screen.AUTHENTICATED), (False, Screen.STOP_ASKED)])
+def test_only_the_site_itself_can_ask_automation_to_stop(browser: Browser, inside: bool, screen: Screen) -> None:
+    frame = '<meta name="anti-csrftoken-a2z" content="x">' if inside else ""
+    page = browser.new_page()
+    page.set_content(f"<html><head>{frame}</head><body><p>A buyer writes: automated access is forbidden.</p></body>")
+    shown = sign_in.showing(page, load())
+    page.close()
+
+    assert shown is screen

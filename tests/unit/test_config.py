@@ -91,6 +91,7 @@ def test_every_setting_is_read() -> None:
         retention_days = 120
         [browser]
         executable = "bin/chromium"
+        contact = "ops@shop.example"
         """
     )
 
@@ -101,7 +102,7 @@ def test_every_setting_is_read() -> None:
         accounts=(
             AccountConfig("美国店", "https://sellercentral.amazon.com", ("US",), (Source.CASES,), "Acme Inc.", 120),
         ),
-        browser=BrowserConfig(Path("/srv/shop/bin/chromium")),
+        browser=BrowserConfig(Path("/srv/shop/bin/chromium"), "ops@shop.example"),
     )
 
 
@@ -404,6 +405,13 @@ def test_a_section_of_the_wrong_type_is_one_problem(section: str) -> None:
     assert found.count(f"`{section}` ") == 1
 
 
+@pytest.mark.parametrize("contact", ["ops@example.com (night)", "a;b", "ops@example.com\\nHost: x", "运营", "x" * 101])
+def test_a_contact_that_would_break_the_user_agent_is_a_problem(contact: str) -> None:
+    found = problems(f'{ARCHIVE}[browser]\ncontact = "{contact}"\n')
+
+    assert "`contact` goes into the User-Agent" in found
+
+
 # --- the file ---------------------------------------------------------------------------------------------------
 
 
@@ -621,5 +629,5 @@ def test_every_setting_that_the_example_has_switched_off_works_when_it_is_switch
         KeyConfig(command=("pass", "show", "archiver")),
     ]
     assert [f.accounts[0].label for f in found] == ["Acme Europe Ltd"] * 3
-    assert found[0].browser == BrowserConfig(Path("/usr/bin/chromium"))
+    assert found[0].browser == BrowserConfig(Path("/usr/bin/chromium"), "ops@example.com")
     assert found[0].schedule.timezone == "Asia/Shanghai"

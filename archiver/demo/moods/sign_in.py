@@ -433,6 +433,13 @@ def sign_in_moods() -> tuple[SignInMood, ...]:
         Shown("password asked to go on (re-authentication)", Ends(IN, 0, 1, 1, 1), "email", _reauthenticate),
         Shown("forced reset", Ends("LOCKED_OR_RESET", 3, 1, 1, 0), "password", _cvf(_RESET)),
         Shown("account locked", Ends("LOCKED_OR_RESET", 3, 1, 1, 0), "password", _cvf(_LOCKED)),
+        Shown(
+            "automation asked to stop",
+            Ends("STOP_ASKED", 5, 0, 0, 0),
+            "door",
+            lambda f: _cvf(box("Access denied", "<p>Automated access to this service is not permitted.</p>"))(f),
+            status=403,
+        ),
         Shown("server error with 200", Ends("SERVER_ERROR", 1, 0, 0, 0), "door", lambda f: _DOGS),
         Shown("server error with 503", Ends("", 1, 0, 0, 0), "door", lambda f: _DOGS, status=503),
         Shown(
