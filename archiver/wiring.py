@@ -9,7 +9,7 @@ import json
 import os
 import secrets as randomness
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -401,6 +401,11 @@ class Checked:
     doubt_s: float
     code: str = field(repr=False)
     left_s: float
+    session: bool
+    accepted_at: datetime | None
+    """When the site last took a credential of this account."""
+    merchants: Mapping[str, str]
+    """The merchant id that was proven in each configured marketplace; empty where none was yet."""
 
     @property
     def clock_is_right(self) -> bool:
@@ -425,12 +430,16 @@ def check_account(config: Config, archive: Archive, account: AccountConfig, *, o
         if clock.is_known:
             ahead_s, doubt_s = clock.ahead_s, (clock.most_s - clock.least_s) / 2
     now_s = time.time() + (ahead_s or 0.0)
+    vault = archive.vault
     return Checked(
         barred=VaultMemory(archive, account.name).barred(),
         ahead_s=ahead_s,
         doubt_s=doubt_s,
         code=totp.code(kept.totp_secret, totp.step_at(now_s)),
         left_s=totp.STEP_S - now_s % totp.STEP_S,
+        session=vault.session(account.name) is not None,
+        accepted_at=max((a.at for a in vault.attempts(account.name) if a.outcome == "accepted"), default=None),
+        merchants={marketplace: vault.merchant(account.name, marketplace) for marketplace in account.marketplaces},
     )
 
 

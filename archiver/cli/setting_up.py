@@ -246,6 +246,12 @@ def account_check(args: argparse.Namespace) -> int:
     else:
         way = "ahead" if checked.ahead_s > 0 else "behind"
         say(f"This machine's clock is wrong: the site's is {abs(checked.ahead_s):.0f} s {way}. {wiring.SET_THE_CLOCK}")
+    kept = "A session is kept" if checked.session else "No session is kept: the next run signs in"
+    say(f"{kept}. The site last took a credential: {local(checked.accepted_at)}.")
+    proven = [marketplace for marketplace, merchant in checked.merchants.items() if merchant]
+    say(
+        f"Marketplaces whose merchant was proven: {', '.join(proven) or 'none yet'}, of {', '.join(checked.merchants)}."
+    )
     if checked.barred is not None:
         say(safe(str(checked.barred)))
     if args.json:
@@ -254,6 +260,9 @@ def account_check(args: argparse.Namespace) -> int:
             "barred": checked.barred.message if checked.barred is not None else None,
             "site_clock_ahead_s": checked.ahead_s,
             "clock_is_right": checked.clock_is_right if checked.ahead_s is not None else None,
+            "session": checked.session,
+            "accepted_at": checked.accepted_at,
+            "merchants": dict(checked.merchants),
         }
         json_line(found | ({"code": checked.code} if args.show_code else {}))
     return Exit.DONE if checked.barred is None and checked.clock_is_right else Exit.PERSON_NEEDED

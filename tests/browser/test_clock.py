@@ -55,4 +55,7 @@ def test_an_offline_check_asks_the_site_nothing(open_office: Opener, small_selle
         "barred": None,
         "site_clock_ahead_s": None,
         "clock_is_right": None,
+        "session": False,
+        "accepted_at": None,
+        "merchants": {"UK": "", "DE": ""},
     }

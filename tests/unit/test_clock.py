@@ -67,8 +67,20 @@ def test_after_a_clock_was_set_the_newest_answer_counts() -> None:
     assert clock.ahead_s == pytest.approx(2, abs=0.7)
 
 
-@pytest.mark.parametrize("date", ["", "yesterday", "Tue, 99 Nov 2026 12:00:00 GMT", "Tue, 24 Nov 99999 12:00:00 GMT"])
-def test_a_date_that_is_none_is_passed_over(date: str) -> None:
+@pytest.mark.parametrize(
+    "date",
+    [
+        "",
+        "yesterday",
+        "Tue, 99 Nov 2026 12:00:00 GMT",
+        "Tue, 24 Nov 99999 12:00:00 GMT",
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+        formatdate(NOON_S + 2 * 24 * 3600, usegmt=True),
+        formatdate(NOON_S - 2 * 24 * 3600, usegmt=True),
+    ],
+)
+def test_a_date_that_is_none_or_absurd_is_passed_over(date: str) -> None:
     clock = SiteClock()
     clock.hear(date, NOON_S, NOON_S + 1)
 
