@@ -102,6 +102,15 @@ class BrowserConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class HandoverConfig:
+    """Where the page listens on which a person answers a challenge. `url`: the origin they reach it by, if another."""
+
+    host: str = "127.0.0.1"
+    port: int = 8642
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class BackupConfig:
     """`keep` is how many of each age are kept; empty keeps all."""
 
@@ -132,6 +141,7 @@ class Config:
     notify: NotifyConfig | None = None
     not_yet: tuple[str, ...] = ()
     echoes: tuple[str, ...] = ()
+    handover: HandoverConfig | None = None
 
 
 MARKETPLACES = frozenset("AE AU BE BR CA DE EG ES FR IE IN IT JP MX NL PL SA SE SG TR UK US".split())
@@ -242,7 +252,7 @@ def _syntax_problem(message: str, text: str) -> Problem:
 
 
 def _config(top: _Table, path: Path) -> Config | None:
-    top.allow("archive", "schedule", "account", "browser", "egress", "backup", "notify")
+    top.allow("archive", "schedule", "account", "browser", "egress", "handover", "backup", "notify")
     archive = _archive(top.table("archive"))
     schedule_table = top.table("schedule")
     schedule = _schedule(schedule_table)
@@ -269,6 +279,7 @@ def _config(top: _Table, path: Path) -> Config | None:
         notify=notify,
         not_yet=_not_yet(top, schedule_table),
         echoes=echoes,
+        handover=_handover(top.table("handover")),
     )
 
 
@@ -532,6 +543,56 @@ def _browser(table: _Table) -> BrowserConfig:
 
 _CONTACT = re.compile(r"[!-'*-:<-\[\]-~]{3,100}")
 """Printable ASCII but for what ends a comment in a User-Agent, or stands for something there: ( ) ; and backslash."""
+
+
+_IN_THE_CLEAR = (
+    "would show the sign-in to others on the network in the clear: keep it on 127.0.0.1, or put a web server with TLS "
+    'before it and name that with `url`, like "https://archiver.example.com"'
+)
+
+
+def _handover(table: _Table) -> HandoverConfig | None:
+    table.allow("listen", "url")
+    if not table.present:
+        return None
+    host, port = _listen(table)
+    url = _https_origin(table)
+    if table.has("listen") and not url and not ip_address(host).is_loopback:
+        table.problem("listen", _IN_THE_CLEAR)
+    return HandoverConfig(host, port, url)
+
+
+def _listen(table: _Table) -> tuple[str, int]:
+    there = HandoverConfig()
+    text = table.text("listen")
+    if text is None:
+        return there.host, there.port
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    try:
+        if not colon or not 0 < int(port) < 65536:
+            raise ValueError
+        return str(ip_address(host)), int(port)
+    except ValueError:
+        table.problem("listen", 'is not an address of this machine: write it like "127.0.0.1:8642"')
+        return there.host, there.port
+
+
+def _https_origin(table: _Table) -> str:
+    text = table.text("url")
+    if text is None:
+        return ""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme != "https" or not parts.hostname or parts.username or parts.path.strip("/") or parts.query:
+        table.problem("url", 'is not an https address without a path: write it like "https://archiver.example.com"')
+        return ""
+    # As a browser writes it in Host and Origin.
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"https://{host}" + (f":{port}" if port not in (None, 443) else "")
 
 
 def _backup(table: _Table) -> BackupConfig | None:

@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 
 from archiver import __version__
 from archiver.archive.archive import Archive
-from archiver.archive.vault import Vault
-from archiver.config import AccountConfig, Config
+from archiver.archive.vault import HandOver, Vault
+from archiver.config import AccountConfig, Config, HandoverConfig
 from archiver.credentials import unlock
 from archiver.errors import AccessStopped, ArchiverError, CredentialRefused, Defect, Exit, PersonNeeded, UsageError
 from archiver.log import get_logger, hide
@@ -32,6 +32,7 @@ from archiver.sync import Halt, Outcome, Tell, failed, sync
 if TYPE_CHECKING:
     from archiver.portal.door import Door, Portal
     from archiver.portal.pace import Budget
+    from archiver.portal.person import Person, Task
     from archiver.portal.relay import Proxy
     from archiver.site.sitemap import SiteMap
 
@@ -242,7 +243,9 @@ def sync_accounts(
         if not scopes:
             continue
         asked = partial(halted, archive, account.name, halt)
-        door = _Door(config, archive, account, report, asked, full=full)
+        # Without a page for them nobody comes, and the run ends at what only a person may answer.
+        person = _person(config, archive, headed=False, tell=_log_task, ask=None) if config.handover else None
+        door = _Door(config, archive, account, report, asked, full=full, person=person)
         try:
             report.outcomes[account.name] = sync(scopes, door, archive, reader(config), tell, asked)
         except Exception as error:
@@ -291,15 +294,16 @@ class _Door:
     halt: Halt
     full: bool = False
     headed: bool = False
+    person: Person | None = None
 
     @contextmanager
-    def enter(self) -> Iterator[Any]:
+    def enter(self, *, as_stranger: bool = False) -> Iterator[Any]:
         # The story asks between events; the sign-in comes before the first.
         memory = VaultMemory(self.archive, self.account.name)
         stopped = self.halt() or memory.barred()
         if stopped is not None:
             raise stopped
-        with self._made(memory).enter() as portal:
+        with self._made(memory).enter(as_stranger=as_stranger) as portal:
             yield portal
 
     @contextmanager
@@ -336,6 +340,7 @@ class _Door:
             contact=self.config.browser.contact,
             full=self.full,
             headed=self.headed,
+            person=self.person,
             proxy=self._proxy(),
             pin=Pin(frozenset(self.account.egress), self.config.echoes) if self.account.egress else None,
             at_end=self._record,
@@ -372,20 +377,76 @@ class _Door:
         self.archive.file(self.archive.keep(capture), None)
 
 
-def sign_in_once(config: Config, archive: Archive, account: AccountConfig, *, headed: bool) -> None:
-    """What a person asked for with `archiver login`: forget earlier refusals, sign in now, keep the session.
+def sign_in_once(
+    config: Config,
+    archive: Archive,
+    account: AccountConfig,
+    *,
+    headed: bool,
+    tell: Callable[[Task, str], None],
+    ask: Callable[[Task, int], str] | None,
+) -> None:
+    """What a person asked for with `archiver login`: forget earlier refusals, sign in now, keep the new session.
 
-    Raises what the door raises.
+    What only they may answer they are asked for: in the browser's window where it is `headed`; a code by `ask` where
+    there is a terminal; else on the hand-over page, whose link `tell` gets. Raises what the door raises.
     """
     asked = partial(halted, archive, account.name, lambda: None)
     stopped = asked()
     if stopped is not None:
         raise stopped
     archive.vault.clear_refusals(account.name)
-    archive.vault.clear_session(account.name)
     report = Report(new_run(datetime.now(UTC)), {})
-    with _Door(config, archive, account, report, asked, headed=headed).enter():
+    person = _person(config, archive, headed=headed, tell=tell, ask=ask)
+    with _Door(config, archive, account, report, asked, headed=headed, person=person).enter(as_stranger=True):
         pass
+
+
+def waiting(vault: Vault, account: str) -> HandOver | None:
+    """Where a run of this account waits for a person, if one does. What a killed run left behind has run out."""
+    found = vault.hand_over(account)
+    return found if found is not None and found.until > datetime.now(UTC) else None
+
+
+def _person(
+    config: Config,
+    archive: Archive,
+    *,
+    headed: bool,
+    tell: Callable[[Task, str], None],
+    ask: Callable[[Task, int], str] | None,
+) -> Person:
+    from archiver.portal.hand_over.desk import Terminal, Window
+    from archiver.portal.hand_over.page import Address, HandOverPage
+
+    if headed:
+        return Window(lambda task: tell(task, ""))
+    there = config.handover or HandoverConfig()
+    page = HandOverPage(
+        Address(there.host, there.port, there.url), partial(_tell_of_page, archive, tell), partial(_page_left, archive)
+    )
+    return page if ask is None else Terminal(site_map(config).fills, ask, page)
+
+
+def _tell_of_page(archive: Archive, tell: Callable[[Task, str], None], task: Task, link: str) -> None:
+    if link:
+        archive.vault.put_hand_over(task.account, HandOver(link, task.until))
+    tell(task, link)
+
+
+def _page_left(archive: Archive, account: str) -> None:
+    archive.vault.put_hand_over(account, None)
+
+
+def _log_task(task: Task, link: str) -> None:
+    # The link is a secret while it lasts, and a log is for everyone who looks after the machine.
+    get_logger().warning(
+        "a person is needed",
+        account=task.account,
+        what=task.what,
+        until=task.until.isoformat(timespec="seconds"),
+        next=f"Run `archiver login {task.account} --link` and open what it prints.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ _SCHEMA = (
     "sealed INTEGER NOT NULL DEFAULT 0)",
     "CREATE TABLE IF NOT EXISTS account (name TEXT PRIMARY KEY, email TEXT NOT NULL, password TEXT NOT NULL, "
     "totp_secret TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS hand_over (account TEXT PRIMARY KEY, link TEXT NOT NULL, until TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS proxy_sign_in (account TEXT PRIMARY KEY, username TEXT NOT NULL, "
     "password TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS session (account TEXT PRIMARY KEY, state BLOB NOT NULL)",
@@ -69,6 +70,14 @@ class Attempt:
     at: datetime
     outcome: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """A run waits for a person, until then. The link lets one browser in: it is a secret while it lasts."""
+
+    link: str = field(repr=False)
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +239,21 @@ class Vault:
     def clear_session(self, account: str) -> None:
         with self.database.transaction():
             self.database.run("DELETE FROM session WHERE account = ?", (account,))
+
+    def hand_over(self, account: str) -> HandOver | None:
+        """Where a run waits for a person now, or None."""
+        row = self.database.row("SELECT link, until FROM hand_over WHERE account = ?", (account,))
+        return None if row is None else HandOver(row[0], datetime.fromisoformat(row[1]))
+
+    def put_hand_over(self, account: str, waiting: HandOver | None) -> None:
+        """Say where a run waits; None says that it does no more."""
+        with self.database.transaction():
+            self.database.run("DELETE FROM hand_over WHERE account = ?", (account,))
+            if waiting is not None:
+                self.database.run(
+                    "INSERT INTO hand_over (account, link, until) VALUES (?, ?, ?)",
+                    (account, waiting.link, waiting.until.isoformat()),
+                )
 
     # --- attempts ----------------------------------------------------------------------------------------------
 

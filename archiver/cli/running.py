@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 from archiver import config, wiring
 from archiver.cli.terminal import flush_out, json_line, local, out, safe, safe_line, say, styled, table
 from archiver.coverage import Coverage, Verdict
-from archiver.errors import ArchiverError, Exit, Interrupted
+from archiver.errors import ArchiveHeld, ArchiverError, Exit, Interrupted, PersonNeeded
 from archiver.model import Event, Listed, Seen, Unchanged
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+    from archiver.portal.person import Task
 
 
 def sync(args: argparse.Namespace) -> int:
@@ -198,16 +200,62 @@ def daemon(args: argparse.Namespace) -> int:
 
 
 def login(args: argparse.Namespace) -> int:
-    """Sign in once, now, whatever was refused before; and keep the session for the next run."""
+    """Sign in once, now, whatever was refused before, with a person at hand; and keep the session for the next run."""
     loaded = config.load(config.find(args.config, os.environ))
     [account] = wiring.chosen_accounts(loaded, [args.account])
+    if args.link:
+        return _link(args, loaded)
     prepare_run(args)
-    with wiring.opened(loaded, write=True) as archive:
-        wiring.sign_in_once(loaded, archive, account, headed=args.headed)
+    try:
+        with wiring.opened(loaded, write=True) as archive:
+            ask = _ask_for_code if sys.stdin.isatty() and not args.json else None
+            wiring.sign_in_once(loaded, archive, account, headed=args.headed, tell=_tell_task, ask=ask)
+    except ArchiveHeld as held:
+        with wiring.opened_vault(loaded) as vault:
+            if wiring.waiting(vault, account.name) is None:
+                raise
+        raise PersonNeeded(
+            f"A run waits for you at the sign-in of {account.name} already.",
+            hint=f"Run `archiver login {account.name} --link` and open what it prints.",
+        ) from held
     if args.json:
         json_line({"account": account.name, "signed_in": True})
     say(f"Signed in to {account.name}; the session is kept. Next: archiver sync {account.name}")
     return Exit.DONE
+
+
+def _link(args: argparse.Namespace, loaded: config.Config) -> int:
+    """Where a run under way waits for a person."""
+    with wiring.opened_vault(loaded) as vault:
+        found = wiring.waiting(vault, args.account)
+    if args.json:
+        json_line(
+            {
+                "account": args.account,
+                "link": found.link if found else None,
+                "until": found.until.isoformat() if found else None,
+            }
+        )
+    if found is None:
+        say(f"No run of {args.account} waits for a person now. To sign in yourself: archiver login {args.account}")
+        return Exit.FAILED
+    if not args.json:
+        out(found.link)
+    say(f"It opens once, in one browser, until {local(found.until)}.")
+    return Exit.DONE
+
+
+def _tell_task(task: Task, link: str) -> None:
+    say(f"{task.account}: {safe(task.what)} It waits until {local(task.until)}.")
+    if link:
+        say(f"Open this once, in one browser: {link}")
+
+
+def _ask_for_code(task: Task, number: int) -> str:
+    say(f"{task.account}: {safe(task.what)}" if number == 0 else "That code was not taken.")
+    sys.stderr.write("The code (nothing to give up): ")
+    sys.stderr.flush()
+    return sys.stdin.readline()
 
 
 def stop_access(args: argparse.Namespace) -> int:

@@ -100,12 +100,12 @@ class Door:
     """How long an approval on a phone is awaited where no person can be asked to the page."""
 
     @contextmanager
-    def enter(self) -> Iterator[Portal]:
-        """A signed-in portal for as long as the context lasts.
+    def enter(self, *, as_stranger: bool = False) -> Iterator[Portal]:
+        """A signed-in portal for as long as the context lasts. An earlier session is kept until there is a new one.
 
         Raises what `approach` raises, CredentialRefused, PersonNeeded or PageUnknown.
         """
-        with self.approach() as portal, _signed_in(portal):
+        with self.approach(as_stranger=as_stranger) as portal, _signed_in(portal):
             yield portal
 
     @contextmanager

@@ -276,7 +276,7 @@ def test_a_login_takes_the_configured_proxy_with_what_the_vault_knows_even_to_th
                 seller = site.seller
                 archive.vault.add_account(SignIn(ACCOUNT, seller.email, seller.password, seller.totp_secret))
                 archive.vault.put_proxy_sign_in(ACCOUNT, ProxySignIn(USER, PASSWORD))
-                sign_in_once(loaded, archive, loaded.accounts[0], headed=False)
+                sign_in_once(loaded, archive, loaded.accounts[0], headed=False, tell=lambda *_: None, ask=None)
 
         apart(work)
 
