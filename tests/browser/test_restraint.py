@@ -146,3 +146,31 @@ def test_a_page_that_asks_automation_to_stop_ends_the_run_and_every_later_one(
     assert f"archiver allow-access --account {ACCOUNT}" in first.stderr
     assert site.counters.requests == asked
     assert (page.stamp, page.url.startswith(site.origin)) == ("STOP_ASKED", True)
+
+
+class _Busy:
+    """Asks for two seconds at the first case, and for an hour at the second."""
+
+    name = "busy"
+
+    def __init__(self) -> None:
+        self.asked_at: list[float] = []
+
+    async def answer(self, visit: Visit) -> web.StreamResponse | None:
+        if not visit.request.path.endswith("/ViewCase"):
+            return None
+        self.asked_at.append(time.monotonic())
+        wanted = {1: "2", 3: "3600"}.get(len(self.asked_at))
+        return web.Response(status=429, headers={"Retry-After": wanted}) if wanted else None
+
+
+def test_a_busy_site_is_left_alone_for_as_long_as_it_asks(open_office: Opener, small_seller: Seller) -> None:
+    busy = _Busy()
+    with StandIn(small_seller, now=NOW, moods=[busy]) as site:
+        office = open_office(site)
+        ended = office.run("sync", "--source", "cases")
+
+    assert ended.returncode == 4, ended.stderr
+    assert "asks to come back in 60 min" in ended.stderr
+    assert len(busy.asked_at) == 3
+    assert busy.asked_at[1] - busy.asked_at[0] >= 2
