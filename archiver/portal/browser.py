@@ -35,6 +35,8 @@ _FLAGS = (
     "--webrtc-ip-handling-policy=disable_non_proxied_udp",
     "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
     "--force-color-profile=srgb",
+    # What a context is told to call itself (`user_agent`) does not reach the script of a worker that a worker starts.
+    f"--user-agent=archiver/{__version__} (automated software, acting for the seller)",
     # A shared worker belongs to no page, so nobody would see what it sends over a WebSocket.
     "--disable-blink-features=WebSocketStream,SharedWorker",
 )

@@ -354,13 +354,15 @@ class Portal:
                 f"{urlsplit(url).netloc} did not answer ({reason}).",
                 hint="Check `site` in the configuration and this machine's network; the next run tries again.",
             ) from error
-        if response is not None and response.status >= 500:
+        camera.settle(self.page, self.tab.recorder, timeout_s=sign_in.PAGE_TIMEOUT_S)
+        if sign_in.showing(self.page, self.door.sitemap) is Screen.STOP_ASKED:
+            self._play()  # it answers that by stopping, whatever the status and whoever asked for the page
+        if response is not None and (response.status == 429 or response.status >= 500):
             self._blame_the_way_out()
             raise SiteUnreachable(
                 f"{urlsplit(url).netloc} answered {response.status}.",
                 hint="Nothing to do: the next scheduled run tries again.",
             )
-        camera.settle(self.page, self.tab.recorder, timeout_s=sign_in.PAGE_TIMEOUT_S)
 
     def _blame_the_way_out(self) -> None:
         """Where it is the proxy that does not answer, say so, and not that the site does not."""

@@ -7,10 +7,12 @@ budget or good manners ask for it.
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Protocol
 
 from archiver.errors import ArchiverError, Exit
@@ -22,6 +24,11 @@ _LISTEN_S = 0.5
 
 _JITTER = 0.4
 """A page comes up to this part later than the pace asks for: a person does not tick."""
+
+_BACK_OFF_S = 2.0
+
+_LONGEST_BACK_OFF_S = 15 * 60.0
+"""A site that asks for more is left alone until the next run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,12 @@ class Budget:
 
 class BudgetSpent(ArchiverError):
     """The day's requests are used up. The next run goes on from there."""
+
+    exit_code = Exit.INCOMPLETE
+
+
+class SiteBusy(ArchiverError):
+    """The site asked to be left alone for longer than a run should wait. The next run goes on from there."""
 
     exit_code = Exit.INCOMPLETE
 
@@ -70,6 +83,21 @@ class Pace:
             self._keep(self.budget)
         self._last_s = time.monotonic()
 
+    def back_off(self, retry_after: str, attempt: int) -> None:
+        """Wait because the site is busy: as long as its `Retry-After` asks, else 2, 4, 8 s and a little.
+
+        Raises SiteBusy where it asks for more than a quarter of an hour, and what `halt` gives.
+        """
+        asked_s = asked_to_wait_s(retry_after, self.clock.now_s())
+        if asked_s is None:
+            asked_s = _BACK_OFF_S * 2**attempt * (1 + random.random() * _JITTER)  # noqa: S311  jitter
+        if asked_s > _LONGEST_BACK_OFF_S:
+            raise SiteBusy(
+                f"The site asks to come back in {asked_s / 60:.0f} min.",
+                hint="Nothing to do: what was captured is kept, and the next run goes on from there.",
+            )
+        self.wait(asked_s)
+
     def wait(self, seconds: float) -> None:
         """Let time pass, and the browser's events in. Raises what `halt` gives."""
         deadline = time.monotonic() + seconds
@@ -101,3 +129,16 @@ class Pace:
             self.wait(1)
         while self._minute and self._minute[0][0] <= time.monotonic() - 60:
             self._minute.popleft()
+
+
+def asked_to_wait_s(retry_after: str, now_s: float) -> float | None:
+    """The seconds that a `Retry-After` asks for (RFC 9110, 10.2.3: a number of them, or a date); None: it asks nothing.
+
+    `now_s` is the site's time, in seconds since 1970.
+    """
+    if re.fullmatch("[0-9]{1,9}", retry_after):
+        return float(retry_after)
+    try:
+        return max(parsedate_to_datetime(retry_after).timestamp() - now_s, 0.0)
+    except (ValueError, OverflowError):
+        return None

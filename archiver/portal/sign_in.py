@@ -88,10 +88,12 @@ _LANDMARKS = r"""selectors => {
     // What Playwright calls :has-text(), for the few screens that only their words tell apart.
     const within = /^(.*):has-text\("([^"]*)"\)$/;
     const folded = text => text.replace(/\s+/g, ' ').toLowerCase();
+    const texts = new Map();
+    const text = e => texts.get(e) ?? texts.set(e, folded(e.innerText ?? '')).get(e);
     for (const selector of selectors) {
         const [, scope, words] = selector.match(within) || [null, selector, null];
         let matches = roots.flatMap(root => [...root.querySelectorAll(scope)]);
-        if (words) matches = matches.filter(e => folded(e.innerText ?? '').includes(folded(words)));
+        if (words) matches = matches.filter(e => text(e).includes(folded(words)));
         if (matches.length) found.present.push(selector);
         if (matches.some(shows)) found.visible.push(selector);
     }

@@ -47,7 +47,6 @@ _ROWS_A_PAGE = 10
 """The least any of the lists shows on a full page [C]."""
 _READY_S = 5.0
 _RETRIES = 3
-_BACK_OFF_S = 2.0
 _LATE_ANSWER_S = 5.0
 _MOST_CRASHES = 2
 _CRASHED = f"the page brought its browser tab down {_MOST_CRASHES} times"
@@ -232,7 +231,7 @@ class Walk:
         except PlaywrightError as error:
             return f"the list did not answer: {self._first_line(error)}"
         if _is_busy(answer):
-            self.pace.wait(_back_off_s(answer, 0))
+            self.pace.back_off(answer.headers.get("retry-after", ""), 0)
             raise _Busy
         if answer.status == 200 and not _has_data(answer):
             again = self._visit(self.site + self.map.list, None)
@@ -380,7 +379,7 @@ class Walk:
                 failure = _Failure(f"the site answered {answer.status}", shown=not _is_busy(answer))
                 if failure.shown:
                     return failure
-                self.pace.wait(_back_off_s(answer, attempt))
+                self.pace.back_off(answer.headers.get("retry-after", ""), attempt)
         return failure
 
     def _look_for_challenge(self) -> None:
@@ -456,9 +455,3 @@ def _is_page(media_type: str) -> bool:
 
 def _is_busy(answer: Response) -> bool:
     return answer.status == 429 or answer.status >= 500
-
-
-def _back_off_s(answer: Response, attempt: int) -> float:
-    """What `Retry-After` asks for in seconds, else 2, 4, 8 s; at most a minute."""
-    asked = answer.headers.get("retry-after", "")
-    return min(float(asked) if asked.isdigit() else _BACK_OFF_S * 2**attempt, 60.0)

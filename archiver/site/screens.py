@@ -25,7 +25,7 @@ def selectors(rules: Iterable[ScreenRule]) -> tuple[str, ...]:
     """Every selector the page has to be asked about, once each, in order."""
     asked: dict[str, None] = {}
     for rule in rules:
-        asked.update(dict.fromkeys((*rule.visible, *rule.present, *rule.needs)))
+        asked.update(dict.fromkeys((*rule.visible, *rule.present, *rule.needs, *rule.unless)))
     return tuple(asked)
 
 
@@ -33,6 +33,8 @@ def screen(landmarks: Landmarks, rules: Iterable[ScreenRule]) -> Screen:
     """The screen that is showing; `Screen.UNKNOWN` when no rule holds."""
     for rule in rules:
         marked = any(s in landmarks.visible for s in rule.visible) or any(s in landmarks.present for s in rule.present)
+        if any(s in landmarks.present for s in rule.unless):
+            continue
         if marked and (not rule.needs or any(s in landmarks.visible for s in rule.needs)):
             return Screen(rule.name)
     return Screen.UNKNOWN

@@ -21,12 +21,15 @@ from archiver.signin import Screen
 
 @dataclass(frozen=True, slots=True)
 class ScreenRule:
-    """How one sign-in screen is known: any of `visible` shows or `present` is there, and any of `needs` shows."""
+    """How one sign-in screen is known: any of `visible` shows or `present` is there, any of `needs` shows, and none of
+    `unless` is there.
+    """
 
     name: str
     visible: tuple[str, ...] = ()
     present: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +182,7 @@ def _site_map(tree: dict[str, Any]) -> SiteMap:
                 visible=_texts(screen.get("visible", [])),
                 present=_texts(screen.get("present", [])),
                 needs=_texts(screen.get("needs", [])),
+                unless=_texts(screen.get("unless", [])),
             )
             for screen in tree["screen"]
         ),

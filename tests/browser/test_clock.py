@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from archiver.demo.moods.sign_in import sign_in_moods
 from archiver.demo.seller import Seller
 from archiver.demo.stand_in import StandIn
 from archiver.demo.totp import code_at
@@ -59,3 +60,16 @@ def test_an_offline_check_asks_the_site_nothing(open_office: Opener, small_selle
         "accepted_at": None,
         "merchants": {"UK": "", "DE": ""},
     }
+
+
+def test_a_check_that_is_asked_to_stop_stops_every_later_run(open_office: Opener, small_seller: Seller) -> None:
+    [mood] = [mood for mood in sign_in_moods() if mood.name == "automation asked to stop"]
+    with StandIn(small_seller, now=NOW, moods=[mood]) as site:
+        office = open_office(site)
+        check = office.run("account", "check", ACCOUNT)
+        asked = site.counters.requests
+        run = office.run("sync")
+
+    assert (check.returncode, run.returncode) == (5, 5), check.stderr
+    assert f"archiver allow-access --account {ACCOUNT}" in check.stderr
+    assert site.counters.requests == asked > 0

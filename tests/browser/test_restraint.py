@@ -16,7 +16,7 @@ from archiver.demo.moods import Visit
 from archiver.demo.seller import Seller
 from archiver.demo.stand_in import StandIn
 from archiver.model import Kind
-from tests.browser.conftest import NOW, Office, Opener
+from tests.browser.conftest import ACCOUNT, NOW, Office, Opener
 
 
 def _requests(office: Office) -> list[dict[str, Any]]:
@@ -108,3 +108,69 @@ def test_the_browser_says_to_scripts_that_it_is_driven(browser: Browser) -> None
     page.close()
 
     assert driven is True
+
+
+class _StopsHalfway:
+    """Lets the archiver in, shows it the list of notifications and two of them, and then asks it to stop."""
+
+    name = "stops halfway"
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def answer(self, visit: Visit) -> web.StreamResponse | None:
+        if self.asked or visit.request.path.startswith("/performance/notifications/"):
+            self.asked += 1
+        if self.asked <= 4:  # a notification is a page and what stands in its frame
+            return None
+        page = (
+            "<html><body><h1>Access denied</h1><p>Automated access to this account is not permitted.</p></body></html>"
+        )
+        return web.Response(status=403, text=page, content_type="text/html")
+
+
+def test_a_page_that_asks_automation_to_stop_ends_the_run_and_every_later_one(
+    open_office: Opener, small_seller: Seller
+) -> None:
+    with StandIn(small_seller, now=NOW, moods=[_StopsHalfway()]) as site:
+        office = open_office(site)
+        first = office.run("sync", "--source", "performance-notifications")
+        asked = site.counters.requests
+        second = office.run("sync")
+        check = office.run("account", "check", ACCOUNT)
+    with office.opened() as archive:
+        kept = [entry.id for _, entry in archive._chain().entries() if entry.kind is Kind.SIGN_IN]
+        [page] = [archive.read_capture(capture) for capture in kept]
+
+    assert (first.returncode, second.returncode, check.returncode) == (5, 5, 5), first.stderr
+    assert f"archiver allow-access --account {ACCOUNT}" in first.stderr
+    assert site.counters.requests == asked
+    assert (page.stamp, page.url.startswith(site.origin)) == ("STOP_ASKED", True)
+
+
+class _Busy:
+    """Asks for two seconds at the first case, and for an hour at the second."""
+
+    name = "busy"
+
+    def __init__(self) -> None:
+        self.asked_at: list[float] = []
+
+    async def answer(self, visit: Visit) -> web.StreamResponse | None:
+        if not visit.request.path.endswith("/ViewCase"):
+            return None
+        self.asked_at.append(time.monotonic())
+        wanted = {1: "2", 3: "3600"}.get(len(self.asked_at))
+        return web.Response(status=429, headers={"Retry-After": wanted}) if wanted else None
+
+
+def test_a_busy_site_is_left_alone_for_as_long_as_it_asks(open_office: Opener, small_seller: Seller) -> None:
+    busy = _Busy()
+    with StandIn(small_seller, now=NOW, moods=[busy]) as site:
+        office = open_office(site)
+        ended = office.run("sync", "--source", "cases")
+
+    assert ended.returncode == 4, ended.stderr
+    assert "asks to come back in 60 min" in ended.stderr
+    assert len(busy.asked_at) == 3
+    assert busy.asked_at[1] - busy.asked_at[0] >= 2

@@ -102,11 +102,31 @@ def test_a_site_that_asked_automation_to_stop_is_asked_nothing_more(browser: Bro
         assert again.site.counters == before
 
 
-@pytest.mark.parametrize("inside, screen", [(True, Screen.AUTHENTICATED), (False, Screen.STOP_ASKED)])
-def test_only_the_site_itself_can_ask_automation_to_stop(browser: Browser, inside: bool, screen: Screen) -> None:
-    frame = '<meta name="anti-csrftoken-a2z" content="x">' if inside else ""
+_ASKS = "<p>We do not permit <b>automated&nbsp;access</b> to this page.</p>"
+_CHROME = '<meta name="anti-csrftoken-a2z" content="x">'
+_HEADER = '<div id="partner-navigation">Acme</div>'
+
+
+@pytest.mark.parametrize(
+    "content, screen",
+    [
+        (_ASKS, Screen.STOP_ASKED),
+        ("<p>Den automatisierten Zugriff gestatten wir nicht.</p>", Screen.STOP_ASKED),
+        ("<p>Write to api-services-support@amazon.com.</p>", Screen.STOP_ASKED),
+        (f"{_CHROME}{_ASKS}", Screen.AUTHENTICATED),
+        (f"{_HEADER}<h1>A buyer writes</h1>{_ASKS}", Screen.AUTHENTICATED),
+        # Healthy pages carry this comment [H].
+        (
+            "<!-- To discuss automated access to Amazon data write to api-services-support@amazon.com -->",
+            Screen.UNKNOWN,
+        ),
+        (f"<div hidden>{_ASKS}</div>", Screen.UNKNOWN),
+        (f"<script type='text/template'>{_ASKS}</script>", Screen.UNKNOWN),
+    ],
+)
+def test_only_the_site_itself_can_ask_automation_to_stop(browser: Browser, content: str, screen: Screen) -> None:
     page = browser.new_page()
-    page.set_content(f"<html><head>{frame}</head><body><p>A buyer writes: automated access is forbidden.</p></body>")
+    page.set_content(f"<html><body>{content}</body></html>")
     shown = sign_in.showing(page, load())
     page.close()
 

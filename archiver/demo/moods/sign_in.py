@@ -440,6 +440,14 @@ def sign_in_moods() -> tuple[SignInMood, ...]:
             lambda f: _cvf(box("Access denied", "<p>Automated access to this service is not permitted.</p>"))(f),
             status=403,
         ),
+        Shown(
+            "automation asked to stop, as an error",
+            Ends("STOP_ASKED", 5, 0, 0, 0),
+            "door",
+            lambda f: box("Sorry", "<p>Automated access to this service is not permitted.</p>"),
+            status=503,
+        ),
+        Shown("too many requests", Ends("", 1, 0, 0, 0), "door", lambda f: _DOGS, status=429),
         Shown("server error with 200", Ends("SERVER_ERROR", 1, 0, 0, 0), "door", lambda f: _DOGS),
         Shown("server error with 503", Ends("", 1, 0, 0, 0), "door", lambda f: _DOGS, status=503),
         Shown(
