@@ -14,7 +14,7 @@ demo: setup ## the whole job against a local stand-in of Seller Central; leaves 
 	@$(BIN)/archiver demo
 
 test: check ## every test, those with a real browser too
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 check: setup-dev ## style, types and floors
 	$(BIN)/ruff check .

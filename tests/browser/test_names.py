@@ -69,6 +69,8 @@ found["direct"] = sorted(questions)
 print(json.dumps(found))
 """
 
+pytestmark = pytest.mark.xdist_group("names")  # they share what is made once, at some cost
+
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:

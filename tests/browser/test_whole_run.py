@@ -25,6 +25,8 @@ from archiver.query import parse
 from tests.browser.conftest import ACCOUNT, NOW, TOKEN, Office
 from tests.browser.watch import Watch, disguises
 
+pytestmark = pytest.mark.xdist_group("whole run")  # they share what is made once, at some cost
+
 
 @dataclass(frozen=True)
 class Run:

@@ -16,6 +16,8 @@ from tests.demo.conftest import NOW
 
 pytestmark = pytest.mark.browser
 
+pytestmark = pytest.mark.xdist_group("pages")  # they share what is made once, at some cost
+
 
 @pytest.fixture(scope="module")
 def running(seller: Seller) -> Iterator[StandIn]:
