@@ -210,6 +210,7 @@ class Vault:
             self.database.run("DELETE FROM session WHERE account = ?", (name,))
             self.database.run("DELETE FROM totp_step WHERE account = ?", (name,))
             self.database.run("DELETE FROM proxy_sign_in WHERE account = ?", (name,))
+            self.database.run("DELETE FROM hand_over WHERE account = ?", (name,))
             self._forget_attempts(name)
 
     def proxy_sign_in(self, account: str) -> ProxySignIn | None:

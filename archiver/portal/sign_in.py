@@ -219,6 +219,8 @@ def _submit(
             f"The sign-in page stands on {parts.netloc}, which is not the site's own.",
             hint="Nothing was typed. Check `site` in the configuration, and this network's way to the site.",
         )
+    # Before a code is made and anything written down: a sign-in is as slow as a person's, and within the budget.
+    pace.before_page()
     match credential:
         case Credential.EMAIL:
             value = secrets.email
@@ -284,6 +286,7 @@ def _press(page: Page, fill: Fill) -> None:
 
 def _decline(page: Page, sitemap: SiteMap, screen: Screen, pace: Pace) -> None:
     """Press what declines a nag. It may lead to a page, or only show what it hid."""
+    pace.before_page()
     control = page.locator(_visible(page, sitemap.fills[screen].submit)).first
     try:
         control.click(timeout=PAGE_TIMEOUT_S * 1000, no_wait_after=True)

@@ -12,18 +12,27 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import archiver
-from archiver import config
+from archiver import config, wiring
 from archiver.archive.archive import Archive
+from archiver.archive.keyring import KeyFile
+from archiver.archive.vault import SignIn
 from archiver.credentials import unlock
 from archiver.demo.seller import Seller, make_seller
 from archiver.demo.stand_in import StandIn
+from archiver.portal.door import Door
+from archiver.portal.person import Person
+from archiver.portal.sign_in import Secrets
+from archiver.site.sitemap import load
+from archiver.sync import Halt
 
 NOW = datetime(2026, 11, 1, 9, tzinfo=UTC)
 ACCOUNT = "morgenstern"
@@ -137,6 +146,30 @@ class Office:
         """The archive, to read; the caller closes it."""
         loaded = config.load(self.config)
         return Archive.open(loaded.archive.path, unlock(loaded.archive.key), write=False)
+
+
+@contextmanager
+def door(
+    site: StandIn, folder: Path, person: Person | None = None, halt: Halt = lambda: None, **more: Any
+) -> Iterator[Door]:
+    """A door to the stand-in with an archive of its own, to be entered `inside` the suite's browser."""
+    seller = site.seller
+    with Archive.create(folder / "archive", [KeyFile(folder / "archive.key")]) as archive:
+        archive.vault.add_account(SignIn(ACCOUNT, seller.email, seller.password, seller.totp_secret))
+        yield Door(
+            site=site.origin,
+            account=ACCOUNT,
+            secrets=Secrets(seller.email, seller.password, seller.totp_secret),
+            memory=wiring.VaultMemory(archive, ACCOUNT),
+            sitemap=load(),
+            executable=None,
+            run="run",
+            keep=lambda capture: archive.file(archive.keep(capture), None),
+            halt=halt,
+            pace_s=0.0,
+            person=person,
+            **more,
+        )
 
 
 @pytest.fixture(scope="session")

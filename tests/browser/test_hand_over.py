@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,27 +19,20 @@ import pytest
 from aiohttp import web
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from archiver import wiring
-from archiver.archive.archive import Archive
-from archiver.archive.keyring import KeyFile
-from archiver.archive.vault import SignIn
 from archiver.demo.moods import Mood, Visit
 from archiver.demo.moods.challenges import ImageCaptcha, SmsCode
 from archiver.demo.seller import Seller
 from archiver.demo.stand_in import StandIn
 from archiver.errors import ArchiverError, Interrupted, PersonNeeded, UsageError
 from archiver.portal import browser as browsers
-from archiver.portal.door import Door
 from archiver.portal.hand_over.desk import Terminal
 from archiver.portal.hand_over.page import Address, HandOverPage
 from archiver.portal.pace import Pace
-from archiver.portal.person import Person, Task
-from archiver.portal.sign_in import Secrets
+from archiver.portal.person import Task
 from archiver.portal.tab import Tab
 from archiver.signin import Screen
 from archiver.site.sitemap import load
-from archiver.sync import Halt
-from tests.browser.conftest import ACCOUNT, NOW
+from tests.browser.conftest import ACCOUNT, NOW, Opener, door
 
 LOOPBACK = Address("127.0.0.1", 0)
 
@@ -52,26 +47,6 @@ class Both:
 
     async def answer(self, visit: Visit) -> web.StreamResponse | None:
         return await self.first.answer(visit) or await self.second.answer(visit)
-
-
-@contextmanager
-def door(site: StandIn, folder: Path, person: Person, halt: Halt = lambda: None) -> Iterator[Door]:
-    seller = site.seller
-    with Archive.create(folder / "archive", [KeyFile(folder / "archive.key")]) as archive:
-        archive.vault.add_account(SignIn(ACCOUNT, seller.email, seller.password, seller.totp_secret))
-        yield Door(
-            site=site.origin,
-            account=ACCOUNT,
-            secrets=Secrets(seller.email, seller.password, seller.totp_secret),
-            memory=wiring.VaultMemory(archive, ACCOUNT),
-            sitemap=load(),
-            executable=None,
-            run="run",
-            keep=lambda capture: archive.file(archive.keep(capture), None),
-            halt=halt,
-            pace_s=0.0,
-            person=person,
-        )
 
 
 @dataclass
@@ -243,6 +218,48 @@ def test_nobody_comes_and_the_wait_ends(browser: Browser) -> None:
 
     assert not pressed
     assert 0.9 < time.monotonic() - began < 10
+
+
+# --- the whole program ------------------------------------------------------------------------------------------
+
+
+def test_a_scheduled_run_waits_for_a_person_and_goes_on(open_office: Opener, small_seller: Seller) -> None:
+    captcha = ImageCaptcha()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+
+    def answer(page: Page) -> None:
+        what_is_shown(page, "captcha")
+        page.focus("#live")
+        page.keyboard.press("Tab")
+        page.keyboard.type(captcha.answer_text)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("body.over")
+
+    someone = Someone(with_a_browser(answer))
+    with StandIn(small_seller, now=NOW, moods=(captcha,)) as site, someone.at_hand():
+        office = open_office(site)
+        before = office.run("login", ACCOUNT, "--link")
+        office.configure(site.origin, f'[handover]\nlisten = "127.0.0.1:{port}"')
+        run = office.start("sync", "--source", "performance-notifications")
+        while (found := office.run("--json", "login", ACCOUNT, "--link")).returncode and run.poll() is None:
+            time.sleep(0.1)
+        link = json.loads(found.stdout)["link"]
+        beside = office.run("login", ACCOUNT)
+        someone.links.put(link)
+        out, err = run.communicate(timeout=120)
+        after = office.run("login", ACCOUNT, "--link")
+
+    assert someone.failed == []
+    assert run.returncode == 0, err
+    assert "a person is needed" in err
+    assert f"archiver login {ACCOUNT} --link" in err
+    assert token_of(link) not in out + err
+    assert link.startswith(f"http://127.0.0.1:{port}/#")
+    assert (beside.returncode, before.returncode, after.returncode) == (3, 1, 1)
+    assert "waits for you" in beside.stderr
+    assert "No run of" in after.stderr
 
 
 # --- who is kept out --------------------------------------------------------------------------------------------

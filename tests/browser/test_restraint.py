@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from collections import Counter
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 from aiohttp import web
 from playwright.sync_api import Browser
 
 from archiver import __version__
 from archiver.demo.moods import Visit
+from archiver.demo.moods.sign_in import sign_in_moods
 from archiver.demo.seller import Seller
 from archiver.demo.stand_in import StandIn
+from archiver.errors import ArchiverError, PersonNeeded, SiteUnreachable
 from archiver.model import Kind
-from tests.browser.conftest import ACCOUNT, NOW, Office, Opener
+from archiver.portal import sign_in
+from archiver.portal.pace import Budget
+from archiver.signin import Screen
+from archiver.site.sitemap import load
+from tests.browser.conftest import ACCOUNT, NOW, Office, Opener, door
 
 
 def _requests(office: Office) -> list[dict[str, Any]]:
@@ -74,6 +84,106 @@ def test_a_stop_takes_effect_within_seconds_in_a_run_under_way(office: Office) -
     assert process.returncode == 5, err
     assert "audit" in err
     assert office.site.counters.requests == requests
+
+
+EVERYTHING = """<html><head><meta name="anti-csrftoken-a2z" content="x">
+<link rel="prefetch" href="/gp/flex/sign-out.html?prefetch"><link rel="preload" as="fetch" href="/gp/sign-out.html">
+<script src="/gp/flex/sign-out.html?script"></script><link rel="stylesheet" href="/messaging/no-response-needed?t=1">
+<meta http-equiv="refresh" content="2;url=http://localhost:PORT/gp/flex/sign-out.html"></head><body>
+<img src="/gp/flex/sign-out.html"><iframe src="/messaging/no-response-needed?m=1"></iframe>
+<iframe name="sink"></iframe>
+<form id="form" method="post" action="/messaging/api/send" target="sink"><input name="a"></form>
+<form id="new" method="post" action="/messaging/api/send" target="_blank"></form>
+<a id="out" href="/gp/flex/sign-out.html" target="sink">x</a>
+<a id="get" href="/gp/sign-out.html" download>x</a>
+<script>
+const write = '/messaging/api/send', out = '/gp/flex/sign-out.html', post = {method: 'POST', body: 'x'};
+const tried = [
+    () => fetch(write, post), () => fetch(write, {...post, keepalive: true}), () => fetch(write, {method: 'PUT'}),
+    () => fetch(write, {method: 'DELETE'}), () => fetch('//localhost:PORT' + write, {...post, mode: 'no-cors'}),
+    () => navigator.sendBeacon(write, 'x'), () => new WebSocket(`ws://${location.host}/ws`),
+    () => new EventSource(out), () => navigator.serviceWorker.register('/sw.js'),
+    () => new Worker(URL.createObjectURL(new Blob([`fetch('${location.origin}${write}', {method: 'POST'})`]))),
+    () => window.open(out), () => { form.submit(); }, () => { document.getElementById('new').submit(); },
+    () => { document.getElementById('out').click(); }, () => { document.getElementById('get').click(); },
+    () => { const x = new XMLHttpRequest(); x.open('POST', write); x.send('x'); },
+    () => { history.pushState({}, '', '/x'); fetch('..' + out); fetch('/gp/%66lex/sign-out.html'); },
+    () => { new Image().src = '/x/..%2fgp/flex/sign-out.html'; },
+];
+for (const one of tried) try { Promise.resolve(one()).catch(() => 0); } catch { /* the next one */ }
+</script></body></html>"""
+
+
+class TriesEverything:
+    """A mood: one page tries every way there is to change something."""
+
+    name = "tries everything"
+
+    async def answer(self, visit: Visit) -> web.StreamResponse | None:
+        if visit.request.path == "/hostile":
+            port = str(urlsplit(str(visit.request.url)).port)
+            return web.Response(text=EVERYTHING.replace("PORT", port), content_type="text/html")
+        return None
+
+
+def test_a_page_that_tries_everything_changes_nothing(browser: Browser, small_seller: Seller, tmp_path: Path) -> None:
+    with StandIn(small_seller, now=NOW, moods=(TriesEverything(),)) as site:
+        with door(site, tmp_path) as way, way.inside(browser) as portal:
+            before = site.counters
+            portal.page.goto(site.origin + "/hostile")
+            portal.page.wait_for_timeout(3500)  # the refresh comes after two seconds; what is refused never comes
+            refused = portal.guard.refusals
+            still = sign_in.showing(portal.page, load())
+            portal.page.goto(site.origin + "/home")
+            at_home = sign_in.showing(portal.page, load())
+        after = site.counters
+        arrived = {(method, path) for method, path, _ in site.log}
+
+    assert (after.writes, after.forbidden_gets, after.noise_posts) == (0, 0, 0)
+    assert after.password_submissions == before.password_submissions
+    assert not any(method not in ("GET", "HEAD") and "/ap/signin" not in path for method, path in arrived)
+    assert {refusal.why for refusal in refused} >= {
+        "a GET that changes state",
+        "a POST that is not named in the site map",
+        "another host",
+        "method PUT",
+        "WebSockets are off",
+    }
+    assert still is not Screen.EMAIL
+    assert at_home in (Screen.AUTHENTICATED, Screen.SELECT_ACCOUNT)
+
+
+class Roulette:
+    """A mood: each page of the sign-in is that of another mood, by lot."""
+
+    name = "roulette"
+
+    def __init__(self, seed: int) -> None:
+        self.lot = random.Random(seed)
+        self.moods = [mood for mood in sign_in_moods() if "approval" not in mood.name and "WAF" not in mood.name]
+
+    async def answer(self, visit: Visit) -> web.StreamResponse | None:
+        if visit.stage not in ("door", "email", "password", "code", "challenge") or self.lot.random() < 0.3:
+            return None
+        return await self.lot.choice(self.moods).answer(visit)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_pages_come_a_sign_in_ends_within_its_budget(
+    browser: Browser, small_seller: Seller, tmp_path: Path, seed: int
+) -> None:
+    budget = Budget(minute=1000, hour=1000, day=40)
+    with StandIn(small_seller, now=NOW, moods=(Roulette(seed),)) as site:
+        with door(site, tmp_path, budget=budget, approval_s=0.1) as way, suppress(ArchiverError):
+            for _ in range(3):
+                with suppress(PersonNeeded, SiteUnreachable), way.inside(browser):
+                    pass
+        seen = site.counters
+
+    # The budget is looked at before each page, and a page of the sign-in is some ten requests.
+    assert seen.requests <= 40 + 20
+    assert max(seen.email_submissions, seen.password_submissions, seen.code_submissions) <= 3
+    assert (seen.writes, seen.forbidden_gets, seen.resends) == (0, 0, 0)
 
 
 class NotesUserAgents:
