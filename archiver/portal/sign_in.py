@@ -213,12 +213,6 @@ def stop(move: Move, screen: Screen, account: str) -> ArchiverError:
 def _submit(
     page: Page, guard: Guard, fill: Fill, credential: Credential, secrets: Secrets, memory: Memory, pace: Pace
 ) -> None:
-    parts = urlsplit(page.url)
-    if f"{parts.scheme}://{parts.netloc}" not in guard.rules.origins:
-        raise PersonNeeded(
-            f"The sign-in page stands on {parts.netloc}, which is not the site's own.",
-            hint="Nothing was typed. Check `site` in the configuration, and this network's way to the site.",
-        )
     # Before a code is made and anything written down: a sign-in is as slow as a person's, and within the budget.
     pace.before_page()
     match credential:
@@ -228,6 +222,13 @@ def _submit(
             value = secrets.password
         case Credential.CODE:
             value = _fresh_code(pace, secrets.totp_secret, memory)
+    # Only now: the waits above are long enough for a page to go to another.
+    parts = urlsplit(page.url)
+    if f"{parts.scheme}://{parts.netloc}" not in guard.rules.origins:
+        raise PersonNeeded(
+            f"The sign-in page stands on {parts.netloc}, which is not the site's own.",
+            hint="Nothing was typed. Check `site` in the configuration, and this network's way to the site.",
+        )
     memory.trying(credential)
     try:
         page.locator(_visible(page, fill.field)).first.fill(value, timeout=PAGE_TIMEOUT_S * 1000)
@@ -261,10 +262,14 @@ def _fresh_code(pace: Pace, secret: str, memory: Memory) -> str:
 
 
 def _visible(page: Page, selectors: tuple[str, ...]) -> str:
-    """The first of the alternatives that shows; the first of all where none does, to fail by its name."""
+    """The first of the alternatives that shows; the first of all where none does, to fail by its name.
+
+    Ids are there twice [H], and the first may be the one nobody sees.
+    """
     for selector in selectors:
-        if page.locator(selector).first.is_visible():
-            return f"{selector} >> visible=true"
+        shown = f"{selector} >> visible=true"
+        if page.locator(shown).count():
+            return shown
     return selectors[0]
 
 
