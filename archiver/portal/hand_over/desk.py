@@ -13,7 +13,8 @@ from archiver.portal.person import Person, Task
 from archiver.signin import Screen
 from archiver.site.sitemap import Fill
 
-_CODES = (Screen.CVF_CODE, Screen.CVF_CODE_AND_POLL, Screen.MFA_SENT_CODE)
+CODES = frozenset({Screen.CVF_CODE, Screen.CVF_CODE_AND_POLL, Screen.MFA_SENT_CODE})
+"""The screens that want a code which was sent to a person."""
 
 _MOST_CODES = 3
 """Amazon counts wrong codes [R], and locks who gives too many."""
@@ -51,7 +52,7 @@ class Terminal:
     def attend(self, page: Page, session: CDPSession, task: Task, pace: Pace, answered: Callable[[], bool]) -> bool:
         """Type what the person was sent, each code once; False where they gave none that was taken."""
         fill = self._fills.get(task.screen)
-        if task.screen not in _CODES or fill is None:
+        if task.screen not in CODES or fill is None:
             return self._otherwise.attend(page, session, task, pace, answered)
         for number in range(_MOST_CODES):
             code = self._ask(task, number).strip()
