@@ -13,7 +13,20 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from archiver.model import Ended, Event, Identified, Kind, Listed, Listing, Missed, Scope, Seen, Unchanged, Unread
+from archiver.model import (
+    Alarm,
+    Ended,
+    Event,
+    Identified,
+    Kind,
+    Listed,
+    Listing,
+    Missed,
+    Scope,
+    Seen,
+    Unchanged,
+    Unread,
+)
 
 
 class Verdict(StrEnum):
@@ -41,6 +54,7 @@ class Coverage:
     captured_threads: frozenset[str] = frozenset()
     unchanged_threads: frozenset[str] = frozenset()
     missed: tuple[Missed, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
     unread: tuple[tuple[str, Unread], ...] = ()
     page_numbers: frozenset[int] = frozenset()
     totals: tuple[int, ...] = ()
@@ -64,6 +78,8 @@ class Coverage:
                 return replace(self, unchanged_threads=self.unchanged_threads | {ref.site_thread})
             case Missed():
                 return replace(self, missed=(*self.missed, event))
+            case Alarm():
+                return replace(self, alarms=(*self.alarms, event))
             case Ended():
                 # Who once did not reach the end is not believed when he says later that he did.
                 return self if self.ended is not None and not self.ended.reached_end else replace(self, ended=event)
@@ -217,6 +233,10 @@ class Coverage:
             "reached_end": self._reached_end,
             "elsewhere": dict(self.elsewhere),
             "account_label": next((i.account_label for _, i in self.identities if i.account_label), ""),
+            "alarms": [
+                {"thread": alarm.ref.thread if alarm.ref else None, "why": alarm.why, "next": alarm.hint}
+                for alarm in self.alarms
+            ],
             "missed": [
                 {"thread": missed.ref.thread if missed.ref else None, "why": missed.why} for missed in self.missed
             ],

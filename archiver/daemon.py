@@ -129,6 +129,8 @@ def sync_once(config: Config, halt: Halt) -> None:
                 state=str(coverage.verdict),
                 reasons=list(coverage.reasons),
             )
+            for alarm in coverage.alarms:
+                log.warning("alarm", account=name, source=str(coverage.scope.source), why=alarm.why, next=alarm.hint)
         if outcome.failure is not None:
             log.error(
                 "account not finished",

@@ -264,7 +264,19 @@ class Identified:
     why: str = ""
 
 
-Event = Seen | Listed | Unchanged | Missed | Ended | Identified
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A person must hear of this, though it leaves nothing out of the archive. `hint` is what to do next.
+
+    `ref` is None where it is of no single thread.
+    """
+
+    ref: Ref | None
+    why: str
+    hint: str
+
+
+Event = Seen | Listed | Unchanged | Missed | Ended | Identified | Alarm
 
 
 # --- what is known ---------------------------------------------------------------------------------------------

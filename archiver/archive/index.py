@@ -39,7 +39,7 @@ from archiver.text import identifiers, index_terms
 if TYPE_CHECKING:
     import sqlite_utils
 
-FORMAT = "1"
+FORMAT = "2"
 """Changes with the tables or with how text is cut; an index of another format is computed again."""
 
 _TABLES: dict[str, tuple[dict[str, type], str | tuple[str, ...]]] = {

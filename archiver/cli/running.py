@@ -177,6 +177,10 @@ def _say_what_to_do(report: wiring.Report, coverages: Sequence[Coverage]) -> Non
     if any(coverage.unread for coverage in coverages):
         say("Some threads are kept and could not be read. Mend the key that is named in a site.toml beside the")
         say("configuration, then run `archiver reindex`: the site is not asked again.")
+    for coverage in coverages:
+        for alarm in coverage.alarms:
+            where = f"{coverage.scope.account} {coverage.scope.marketplace} {coverage.scope.source}"
+            say(f"{where}: {safe_line(alarm.why)} {safe_line(alarm.hint)}")
     finished = [c for outcome in report.outcomes.values() if outcome.failure is None for c in outcome.coverages]
     if any(coverage.verdict is Verdict.SUSPECT for coverage in finished):
         say("SUSPECT: what the site showed does not add up. Look at that list in your own browser.")

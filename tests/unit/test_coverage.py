@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from archiver.coverage import Coverage, Verdict
 from archiver.model import (
+    Alarm,
     Artifact,
     Capture,
     Ended,
@@ -355,6 +356,13 @@ def test_whatever_happens_there_is_a_verdict_and_a_line(events: list[Event], eve
     assert bool(claim["reasons"]) != claim["complete"]
 
 
+def test_an_alarm_takes_nothing_from_what_is_complete() -> None:
+    coverage = folded(*WHOLE, Alarm(ref("a"), "It does not open.", "Look at it."), END, PROVEN)
+
+    assert coverage.complete == folded(*WHOLE, END, PROVEN).complete
+    assert [alarm.why for alarm in coverage.alarms] == ["It does not open."]
+
+
 # --- what else it tells -----------------------------------------------------------------------------------------
 
 
@@ -380,6 +388,7 @@ def test_rows_of_other_marketplaces_are_counted_over_all_pages() -> None:
 
 def test_the_line_keeps_its_contract() -> None:
     events = [*WHOLE[:5], Missed(ref("b"), "gone"), seen("a"), seen("c"), END, PROVEN]
+    events.insert(-2, Alarm(ref("c"), "It does not open.", "Look at it."))
     coverage = folded(*events, ever_had=2).unreadable("a", Unread("no title"))
 
     assert coverage.to_json() == {
@@ -400,6 +409,7 @@ def test_the_line_keeps_its_contract() -> None:
         "reached_end": True,
         "elsewhere": {},
         "account_label": "ACME",
+        "alarms": [{"thread": ref("c").thread, "why": "It does not open.", "next": "Look at it."}],
         "missed": [{"thread": ref("b").thread, "why": "gone"}],
     }
 
