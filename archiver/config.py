@@ -57,11 +57,12 @@ class Cron:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleConfig:
-    """`timezone` None is the machine's own."""
+    """`timezone` None is the machine's own. `accounts_at_once`: each of these has a browser of its own."""
 
     sync: Cron
     timezone: str | None = None
     backup: Cron | None = None
+    accounts_at_once: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,13 +302,14 @@ def _archive(table: _Table) -> ArchiveConfig | None:
 
 
 def _schedule(table: _Table) -> ScheduleConfig | None:
-    table.allow("timezone", "sync", "backup")
+    table.allow("timezone", "sync", "backup", "accounts_at_once")
     timezone = table.text("timezone")
     if timezone is not None:
         _check_timezone(timezone, table)
     sync = _cron(table, "sync") if table.has("sync") else cron(DEFAULT_SYNC)
     backup = _cron(table, "backup") if table.has("backup") else None
-    return ScheduleConfig(sync, timezone, backup) if sync else None
+    at_once = table.number("accounts_at_once", at_least=1)
+    return ScheduleConfig(sync, timezone, backup, 2 if at_once is None else at_once) if sync else None
 
 
 def _check_timezone(name: str, table: _Table) -> None:

@@ -10,11 +10,13 @@ import os
 import secrets as randomness
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from ipaddress import ip_address
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -230,7 +232,10 @@ def sync_accounts(
     tell: Tell,
     halt: Halt,
 ) -> Report:
-    """Sync each account once, and enter the run into the archive's chain."""
+    """Sync each account once, a few side by side, and enter the run into the archive's chain.
+
+    `tell` and `halt` are called from several threads.
+    """
     started_at = datetime.now(UTC)
     report = Report(new_run(started_at), {})
     wanted = {account: _scopes(account, sources) for account in accounts}
@@ -239,25 +244,27 @@ def sync_accounts(
             f"None of these accounts has {' or '.join(sources)} among its sources.",
             hint="Correct `sources` in the configuration, or leave --source out.",
         )
-    for account, scopes in wanted.items():
-        if not scopes:
-            continue
+    read = reader(config)
+    persons_turn = Lock()
+
+    def one(account: AccountConfig, scopes: Sequence[Scope]) -> Outcome:
         asked = partial(halted, archive, account.name, halt)
-        # Without a page for them nobody comes, and the run ends at what only a person may answer.
-        person = _person(config, archive, headed=False, tell=_log_task, ask=None) if config.handover else None
-        door = _Door(config, archive, account, report, asked, full=full, person=person)
+        door = _Door(config, archive, account, report, asked, full=full, person=_awaited(config, archive, persons_turn))
         try:
-            report.outcomes[account.name] = sync(scopes, door, archive, reader(config), tell, asked)
+            return sync(scopes, door, archive, read, tell, asked)
         except Exception as error:
             # Ours; the other accounts and the record of the run are not to pay for it.
             get_logger().exception("failed in the archiver itself", account=account.name)
-            report.outcomes[account.name] = failed(
-                scopes,
-                Defect(
-                    f"Something went wrong in the archiver itself ({type(error).__name__}).",
-                    hint=f"Run `archiver -v sync {account.name}` to see where, and report that.",
-                ),
+            defect = Defect(
+                f"Something went wrong in the archiver itself ({type(error).__name__}).",
+                hint=f"Run `archiver -v sync {account.name}` to see where, and report that.",
             )
+            return failed(scopes, defect)
+
+    # A browser is driven from the thread that started it, so each account has a thread.
+    with ThreadPoolExecutor(config.schedule.accounts_at_once, thread_name_prefix="account") as threads:
+        begun = {account.name: threads.submit(one, account, scopes) for account, scopes in wanted.items() if scopes}
+        report.outcomes.update({name: outcome.result() for name, outcome in begun.items()})
     requests = "\n".join(json.dumps(request, ensure_ascii=False) for request in report.requests)
     archive.enter(_run_record(report, started_at, datetime.now(UTC)), requests.encode())
     return report
@@ -426,6 +433,17 @@ def _person(
         Address(there.host, there.port, there.url), partial(_tell_of_page, archive, tell), partial(_page_left, archive)
     )
     return page if ask is None else Terminal(site_map(config).fills, ask, page)
+
+
+def _awaited(config: Config, archive: Archive, turn: Lock) -> Person | None:
+    """Who is waited for in a run; None without a page for them: nobody comes, and the run ends at what only a person
+    may answer.
+    """
+    from archiver.portal.person import InTurn
+
+    if config.handover is None:
+        return None
+    return InTurn(_person(config, archive, headed=False, tell=_log_task, ask=None), turn)
 
 
 def _tell_of_page(archive: Archive, tell: Callable[[Task, str], None], task: Task, link: str) -> None:

@@ -7,6 +7,7 @@ what it asks for: a search touches the keyring and the index.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -29,11 +30,15 @@ Read = Callable[[Capture], Thread | Unread]
 _KEYRING, _VAULT, _LOCK = "keyring.json", "vault.db", "lock"
 _UNFINISHED = "vault.db.new"
 _FILED_AT_ONCE = 100
+_MOST_UNFILED = 16
 
 
 class Archive:
     """An open archive; a context manager. Every method raises ArchiveDamaged, DiskFailed or ArchiveHeld besides what
-    it names; a method that raised has changed nothing that was stored."""
+    it names; a method that raised has changed nothing that was stored.
+
+    A writer may be used by several threads, which keep and file in turns.
+    """
 
     def __init__(self, path: Path, key: ArchiveKey, lock: Lock | None) -> None:
         """For `create` and `open`."""
@@ -43,7 +48,9 @@ class Archive:
         self._vault: Vault | None = None
         self._captures: Captures | None = None
         self._index: Index | None = None
-        self._last_kept: tuple[str, Capture] | None = None
+        self._kept: dict[str, Capture] = {}
+        """What was kept and is not filed yet: it need not be opened again to be filed."""
+        self._turn = threading.RLock()
 
     # --- made, opened, closed ----------------------------------------------------------------------------------
 
@@ -209,13 +216,17 @@ class Archive:
 
     def known(self, scope: Scope) -> Known:
         """What of this scope is kept and need not be captured again."""
-        return self._filed().known(scope)
+        with self._turn:
+            return self._filed().known(scope)
 
     def keep(self, capture: Capture) -> str:
         """Keep a capture, whole; its id. Durable when this returns."""
-        name = self._writable().keep(capture)
-        self._last_kept = (name, capture)
-        return name
+        with self._turn:
+            name = self._writable().keep(capture)
+            self._kept[name] = capture
+            if len(self._kept) > _MOST_UNFILED:
+                self._kept.pop(next(iter(self._kept)))
+            return name
 
     def file(self, capture_id: str, reading: Thread | Unread | None) -> None:
         """Enter what was read from a capture into the index; None for a capture that is of no thread.
@@ -223,14 +234,12 @@ class Archive:
         Captures of one thread are filed in the order they were kept; ValueError otherwise. Raises UsageError for an
         unknown id.
         """
-        chain = self._writable()
-        if self._last_kept is not None and self._last_kept[0] == capture_id:
-            capture = self._last_kept[1]
-        else:
-            capture = chain.read(capture_id)
-        index = self._filed()
-        with index.database.transaction():
-            index.file(chain.entry(capture_id), capture, reading)
+        with self._turn:
+            chain = self._writable()
+            capture = self._kept.pop(capture_id, None) or chain.read(capture_id)
+            index = self._filed()
+            with index.database.transaction():
+                index.file(chain.entry(capture_id), capture, reading)
 
     def file_unfiled(self, read: Read) -> int:
         """File every capture that is kept and not in the index, reading threads with `read`; how many there were.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -83,7 +84,7 @@ def damaged(path: Path, what: str) -> ArchiveDamaged:
 
 
 class Database:
-    """One SQLCipher file, open. Not shared between threads. Use `transaction` for every write.
+    """One SQLCipher file, open. Threads take turns, a whole `transaction` or `snapshot` each. Use the first to write.
 
     `key` is 32 raw bytes. `write=False` never changes the file, and works beside a writer, on a read-only disk too.
     Raises ArchiveDamaged for a file that is not ours or truncated, DiskFailed, ArchiveHeld; so does every method.
@@ -93,6 +94,7 @@ class Database:
         self, path: Path, key: bytes, *, write: bool, synchronous: str = "FULL", secure_delete: bool = False
     ) -> None:
         self.path = path
+        self._turn = threading.RLock()
         with guarded(path):
             if write:
                 # Made here and not by SQLite, so that no moment of its life is readable to others; -wal and -shm
@@ -101,7 +103,11 @@ class Database:
             elif not path.is_file():
                 raise damaged(path, "it is missing")
             self.connection = sqlcipher.connect(
-                _uri(path, write=write), uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S
+                _uri(path, write=write),
+                uri=True,
+                isolation_level=None,
+                timeout=BUSY_TIMEOUT_S,
+                check_same_thread=False,
             )
             try:
                 execute = self.connection.execute
@@ -120,12 +126,12 @@ class Database:
 
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """Every row of a statement's answer."""
-        with guarded(self.path):
+        with self._turn, guarded(self.path):
             return self.connection.execute(sql, values).fetchall()  # type: ignore[no-any-return]
 
     def row(self, sql: str, values: Sequence[object] = ()) -> Row | None:
         """The first row, or None."""
-        with guarded(self.path):
+        with self._turn, guarded(self.path):
             return self.connection.execute(sql, values).fetchone()  # type: ignore[no-any-return]
 
     def value(self, sql: str, values: Sequence[object] = ()) -> Any:
@@ -135,18 +141,18 @@ class Database:
 
     def run(self, sql: str, values: Sequence[object] = ()) -> int:
         """Execute one statement; how many rows it changed."""
-        with guarded(self.path):
+        with self._turn, guarded(self.path):
             return self.connection.execute(sql, values).rowcount  # type: ignore[no-any-return]
 
     def run_many(self, sql: str, values: Sequence[Sequence[object]]) -> None:
         """Execute one statement for each sequence of values."""
-        with guarded(self.path):
+        with self._turn, guarded(self.path):
             self.connection.executemany(sql, values)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All of it or nothing; durable on leaving where `synchronous` is FULL. Does not nest."""
-        with guarded(self.path):
+        with self._turn, guarded(self.path):
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -160,7 +166,7 @@ class Database:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Several reads that see the same moment, whatever a writer does meanwhile."""
-        with guarded(self.path):
+        with self._turn, guarded(self.path):
             self.connection.execute("BEGIN")
             try:
                 yield

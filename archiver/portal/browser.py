@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from playwright.sync_api import Browser, Playwright, sync_playwright
@@ -98,12 +100,20 @@ def _resolving(*hosts: str) -> str:
 
 @contextmanager
 def running(
-    executable: Path | None, *, headed: bool = False, relay: str = "", hosts: Collection[str] = ()
+    executable: Path | None,
+    *,
+    headed: bool = False,
+    relay: str = "",
+    hosts: Collection[str] = (),
+    given_up: Callable[[], bool] = lambda: False,
 ) -> Iterator[Browser]:
     """A browser process for as long as the context lasts. Raises BrowserMissing or BrowserFailed.
 
     `relay` is the address of the proxy it takes, in which names are resolved; without one it connects directly, and
     only to `hosts` (names, addresses, `*.example.com`) where some are named.
+
+    `given_up` is asked from a thread of its own. Where it is true for longer than the work should need to hear of it,
+    the browser is ended: a page that never loads keeps Playwright waiting, and nothing else wakes it.
     """
     with _scratch() as scratch:
         playwright = _start_driver(scratch)
@@ -132,30 +142,71 @@ def running(
                     f"`{executable or 'chromium'} --headless --dump-dom about:blank`.",
                 ) from error
             try:
-                yield browser
+                with _ended_when(given_up, scratch):
+                    yield browser
             finally:
                 browser.close()
         finally:
             playwright.stop()
 
 
+_LOOK_S = 0.5
+_GRACE_S = 4.0
+"""What hears of a stop by itself, between two pages or in a wait, does so within this."""
+
+
+@contextmanager
+def _ended_when(given_up: Callable[[], bool], scratch: Path) -> Iterator[None]:
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_LOOK_S):
+            if given_up():
+                if not over.wait(_GRACE_S):
+                    _end(scratch)
+                return
+
+    watching = threading.Thread(target=watch, name="stop-watch", daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watching.join()
+
+
+def _end(scratch: Path) -> None:
+    """Kill the browser whose profile lies in `scratch`; its children end with it. The driver stays, to say so."""
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            with suppress(OSError):  # gone in the meantime, or another user's
+                words = (process / "cmdline").read_bytes().split(b"\0")
+                profile = any(word.startswith(b"--user-data-dir=" + os.fsencode(scratch)) for word in words)
+                if profile and not any(word.startswith(b"--type=") for word in words):
+                    os.kill(int(process.name), signal.SIGKILL)
+
+
 def _first_line(error: PlaywrightError) -> str:
     return error.message.splitlines()[0] if error.message else type(error).__name__
 
 
+_starting = threading.Lock()
+
+
 def _start_driver(scratch: Path) -> Playwright:
     # The driver takes the whole environment, and takes no other word for where the profile goes. With DEBUG set it
-    # would write out what is typed.
-    before = dict(os.environ)
-    for name in before:
-        if name.startswith(("DEBUG", "PW", "PLAYWRIGHT_", "NODE_")):
-            del os.environ[name]
-    os.environ["TMPDIR"] = str(scratch)
-    try:
-        return sync_playwright().start()
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    # would write out what is typed. The environment is one for all threads, each of which may start a browser.
+    with _starting:
+        before = dict(os.environ)
+        for name in before:
+            if name.startswith(("DEBUG", "PW", "PLAYWRIGHT_", "NODE_")):
+                del os.environ[name]
+        os.environ["TMPDIR"] = str(scratch)
+        try:
+            return sync_playwright().start()
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
 
 
 def _environment(environ: Mapping[str, str], scratch: Path) -> dict[str, str | float | bool]:

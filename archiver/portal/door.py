@@ -125,6 +125,7 @@ class Door:
                 headed=self.headed,
                 relay=relay.address if relay is not None else "",
                 hosts=rules.hosts | {urlsplit(echo).hostname or "" for echo in self._echoes()},
+                given_up=lambda: self.halt() is not None,
             ) as browser,
         ):
             guard = Guard(rules, self._why_closed)
@@ -167,7 +168,13 @@ class Door:
             self._prove(egress)
             yield portal
             self._prove(egress)
-        except PlaywrightError as error:
+        except (PlaywrightError, BrowserFailed) as error:
+            # Where a stop was kept waiting, the browser was ended for it.
+            stopped = self.halt()
+            if stopped is not None:
+                raise stopped from None
+            if isinstance(error, BrowserFailed):
+                raise
             raise BrowserFailed(
                 f"The browser failed in the middle of the work ({type(error).__name__}).",
                 hint="Nothing to do: what was captured is kept, and the next run goes on from there.",

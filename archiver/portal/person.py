@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from threading import Lock
 from typing import Protocol
 
 from playwright.sync_api import CDPSession, Page
 
 from archiver.portal.pace import Pace
 from archiver.signin import Screen
+
+_ASK_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +40,29 @@ class Person(Protocol):
     def leave(self) -> None:
         """The sign-in is over, whichever way: what was opened for the person is closed. May be called twice."""
         ...
+
+
+@dataclass(slots=True)
+class InTurn:
+    """A person whom several sign-ins may need at once, and who comes to one at a time. `turn` is theirs together."""
+
+    person: Person
+    turn: Lock
+    _ours: bool = False
+
+    def attend(self, page: Page, session: CDPSession, task: Task, pace: Pace, answered: Callable[[], bool]) -> bool:
+        while not self._ours:
+            self._ours = self.turn.acquire(blocking=False)
+            if not self._ours:
+                if datetime.now(UTC) >= task.until:
+                    return False
+                pace.wait(_ASK_AGAIN_S)
+        return self.person.attend(page, session, task, pace, answered)
+
+    def leave(self) -> None:
+        try:
+            self.person.leave()
+        finally:
+            if self._ours:
+                self._ours = False
+                self.turn.release()

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,22 @@ def test_every_kind_of_capture_comes_back(archive: Archive) -> None:
     actual = [archive.read_capture(archive.keep(capture)) for capture in kept]
 
     assert actual == kept
+
+
+def test_threads_keep_and_file_into_one_archive_in_turns(archive: Archive) -> None:
+    def account(number: int) -> None:
+        for case in range(20):
+            kept = thread_capture(f"{number}{case:03}", [Said("m1", f"{number} {case}")])
+            archive.file(archive.keep(kept), read(kept))
+            archive.vault.count_requests(f"account {number}", 1)
+
+    with ThreadPoolExecutor(4) as threads:
+        for done in [threads.submit(account, number) for number in range(4)]:
+            done.result()
+
+    assert archive.verify().problems == []
+    assert len(list(archive.threads())) == 80
+    assert [archive.vault.requests_of_last_hours(f"account {n}", 2) for n in range(4)] == [20] * 4
 
 
 def test_the_chain_can_be_checked_with_what_its_docstring_says(root: Path, key: KeyFile) -> None:

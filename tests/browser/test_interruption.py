@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import signal
@@ -10,8 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from archiver.archive.archive import Archive
+from archiver.demo.moods import Visit
 from archiver.demo.seller import Seller
 from archiver.demo.stand_in import StandIn
 from archiver.model import Source
@@ -125,6 +128,41 @@ def test_terminated_it_ends_within_ten_seconds_and_says_partial(office: Office) 
     assert process.returncode == 4, err
     assert '"complete": false' in out
     assert office.run("sync").returncode == 0
+
+
+class NeverAnswers:
+    """Takes the request for a case's page, and never answers it."""
+
+    name = "never answers"
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    async def answer(self, visit: Visit) -> web.StreamResponse | None:
+        if visit.stage == "page" and "view-case" in visit.request.path:
+            self.asked = True
+            await asyncio.Event().wait()
+        return None
+
+
+def test_terminated_while_a_page_never_answers_it_ends_within_ten_seconds(
+    open_office: Opener, small_seller: Seller
+) -> None:
+    mood = NeverAnswers()
+    with StandIn(small_seller, now=NOW, moods=(mood,)) as site:
+        office = open_office(site)
+        process = office.start("--json", "sync")
+        _await(lambda: mood.asked)
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+        ended_s = time.monotonic() - began
+
+    assert ended_s < 10
+    assert process.returncode == 4, err
+    assert '"state": "PARTIAL"' in out
+    assert "stopped on request" in err
+    assert _browsers_of(office) == []
 
 
 def _await(holds: object, timeout_s: float = 30) -> None:
