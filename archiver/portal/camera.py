@@ -87,6 +87,8 @@ class Recorder:
             self._responses.append(response)
 
 
+_LOOK_AGAIN_MS = 5.0
+
 # Two frames: what the last answer changed has been laid out and painted, and what it made the page ask for is asked.
 # A font that never comes, and a window that is never painted, must not hold a run for ever.
 _DRAWN = """() => Promise.race([
@@ -103,7 +105,9 @@ def settle(page: Page, recorder: Recorder, *, timeout_s: float) -> bool:
     """
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        was_quiet = not recorder.busy
+        if recorder.busy:
+            page.wait_for_timeout(_LOOK_AGAIN_MS)  # drawing is waited for only once there is all to draw
+            continue
         try:
             drawn = page.evaluate(_DRAWN)
         except PlaywrightError as error:
@@ -111,7 +115,7 @@ def settle(page: Page, recorder: Recorder, *, timeout_s: float) -> bool:
                 raise
             page.wait_for_timeout(50)  # lets the events of the new page in
             continue
-        if drawn and was_quiet and not recorder.busy:
+        if drawn and not recorder.busy:
             return True
     return False
 

@@ -89,6 +89,8 @@ class Walk:
     pace: Pace
     renew: Callable[[], None]
     full: bool = False
+    _came_to_rest: bool = False
+    """Whether the page that was visited last did."""
 
     @property
     def page(self) -> Page:
@@ -303,21 +305,27 @@ class Walk:
         for selector in self.map.thread_ready:
             with suppress(PlaywrightTimeoutError):  # a page that changed is kept as it is
                 self.page.locator(f"{selector} >> visible=true").first.wait_for(timeout=_READY_S * 1000)
-        self._expand()
+        unfolded = self._expand()
+        still = self._came_to_rest and not unfolded and not self.tab.recorder.busy
+        if still and not self.map.thread_ready and len(self.page.frames) == 1:
+            return True  # nothing has happened since
         for frame in self.page.frames:
             frame.wait_for_load_state("load", timeout=sign_in.PAGE_TIMEOUT_S * 1000)
         return camera.settle(self.page, self.tab.recorder, timeout_s=sign_in.PAGE_TIMEOUT_S)
 
-    def _expand(self) -> None:
-        """Unfold what the page folded, so that the picture shows all of it."""
+    def _expand(self) -> bool:
+        """Unfold what the page folded, so that the picture shows all of it. Whether there was anything."""
+        found = False
         for selector in self.map.expand:
             folded = self.page.locator(f"{selector} >> visible=true")
             left = folded.count()
             while left:
+                found = True
                 folded.first.click(timeout=sign_in.PAGE_TIMEOUT_S * 1000)
                 before, left = left, folded.count()
                 if left >= before:
                     break  # it unfolds nothing
+        return found
 
     def _attachments(self, seen: tuple[Artifact, ...]) -> tuple[list[Artifact], list[str]]:
         """The files, and for each that could not be had, why. No name of one: what is missed is said in the log."""
@@ -361,7 +369,9 @@ class Walk:
             try:
                 camera.reset_window(self.page)
                 response = self.page.goto(url, wait_until="domcontentloaded", timeout=sign_in.PAGE_TIMEOUT_S * 1000)
-                settled = camera.settle(self.page, self.tab.recorder, timeout_s=sign_in.PAGE_TIMEOUT_S)
+                settled = self._came_to_rest = camera.settle(
+                    self.page, self.tab.recorder, timeout_s=sign_in.PAGE_TIMEOUT_S
+                )
                 self._look_for_challenge()
                 answer = self._answer(awaited) if awaited else response
             except PlaywrightError as error:
