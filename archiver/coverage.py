@@ -19,14 +19,22 @@ from archiver.model import (
     Event,
     Identified,
     Kind,
+    Known,
+    Left,
     Listed,
     Listing,
     Missed,
+    Ref,
+    Relisted,
+    Returned,
     Scope,
     Seen,
     Unchanged,
     Unread,
 )
+
+_MANY = 6
+"""Below this a list that is half as long as it should be may be so by a thread or two."""
 
 
 class Verdict(StrEnum):
@@ -41,7 +49,8 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """One source of one marketplace in one run. `ever_had`: threads of it in the archive before the run.
+    """One source of one marketplace in one run. `ever_had`: threads of it in the archive before the run that its list
+    should still show.
 
     Threads and pages are kept by name and counted at the end: two captures of one thread are no stand-in for
     another. `repeated` counts rows that came a second time. `looks` counts what was seen of the site so far, and
@@ -60,6 +69,9 @@ class Coverage:
     totals: tuple[int, ...] = ()
     rows: frozenset[str] = frozenset()
     repeated: int = 0
+    relisted: tuple[str, ...] = ()
+    left: tuple[Left, ...] = ()
+    returned: tuple[Returned, ...] = ()
     oldest_visible: datetime | None = None
     elsewhere: tuple[tuple[str, int], ...] = ()
     looks: int = 0
@@ -74,6 +86,12 @@ class Coverage:
                 return replace(self, captured_threads=self.captured_threads | threads, looks=self.looks + 1)
             case Listed(listing, page):
                 return self._after_page(listing, page)
+            case Relisted(why):
+                return self._begun_anew(why)
+            case Left():
+                return replace(self, left=(*self.left, event))
+            case Returned():
+                return replace(self, returned=(*self.returned, event))
             case Unchanged(ref):
                 return replace(self, unchanged_threads=self.unchanged_threads | {ref.site_thread})
             case Missed():
@@ -85,6 +103,19 @@ class Coverage:
                 return self if self.ended is not None and not self.ended.reached_end else replace(self, ended=event)
             case Identified():
                 return replace(self, identities=(*self.identities, (self.looks, event)))
+
+    def _begun_anew(self, why: str) -> Coverage:
+        return replace(
+            self,
+            listed=frozenset(),
+            page_numbers=frozenset(),
+            totals=(),
+            rows=frozenset(),
+            repeated=0,
+            oldest_visible=None,
+            elsewhere=(),
+            relisted=(*self.relisted, why),
+        )
 
     def _after_page(self, listing: Listing, page: int) -> Coverage:
         listed = self.listed | {ref.site_thread for ref in listing.refs}
@@ -131,6 +162,31 @@ class Coverage:
     def total(self) -> int | None:
         """The site's own count of the list, as it said it last."""
         return self.totals[-1] if self.totals else None
+
+    def departures(self, known: Known, since: datetime) -> Iterator[Left | Returned | Alarm]:
+        """What left the list, and what came back to it, as far as this list can tell; in the order of their names.
+
+        Only a list that was read to its end, and that nothing speaks against, proves that a thread is not on it.
+        `since`: what was active before it may have left because its time had come.
+        """
+        if not self._reached_end or any(self._identity_doubts) or any(self._list_doubts):
+            return
+        early: list[str] = []
+        for name in sorted(set(known.stamps) - self.listed - known.left):
+            active_at = known.active.get(name)
+            left = Left(self.scope, name, active_at, aged_out=active_at is not None and active_at < since)
+            early += [] if left.aged_out else [left.thread]
+            yield left
+        for name in sorted(self.listed & known.left):
+            yield Returned(Ref(self.scope, name, ""))
+        if early:
+            yield Alarm(
+                None,
+                f"{_some(len(early), 'thread')} left the list before the time: {', '.join(early[:5])}"
+                + (" and others." if len(early) > 5 else "."),
+                f"What was captured is kept: `archiver show {early[0]}`. Look in your own browser whether the site "
+                "took it away or moved it.",
+            )
 
     # --- judged ------------------------------------------------------------------------------------------------
 
@@ -184,7 +240,12 @@ class Coverage:
     @property
     def _list_doubts(self) -> Iterator[str]:
         if not self.listed and self.ever_had:
-            yield f"the list is empty, and the archive has {self.ever_had} threads from it"
+            yield f"the list is empty, and the archive has {self.ever_had} threads that it should show"
+        elif self.ever_had >= _MANY and len(self.listed) * 2 < self.ever_had:
+            yield f"the list shows {len(self.listed)}, and the archive has {self.ever_had} threads that it should show"
+        early = sum(not left.aged_out for left in self.left)
+        if early:
+            yield f"{_some(early, 'thread')} left the list before the time"
         skipped = set(range(1, max(self.page_numbers))) - self.page_numbers
         if skipped:
             yield f"page {min(skipped)} of the list was not read"
@@ -192,6 +253,8 @@ class Coverage:
         if strays:
             yield f"{len(strays)} threads were seen that the list does not name"
         if not self._reached_end:
+            if self.repeated:
+                yield f"{self.repeated} rows of the list came twice"
             return
         if len(set(self.totals)) > 1:
             yield f"the site counts {self.totals[-1]}, and {self.totals[0]} before: the list changed while it was read"
@@ -232,6 +295,16 @@ class Coverage:
             "pages": self.pages,
             "reached_end": self._reached_end,
             "elsewhere": dict(self.elsewhere),
+            "relisted": list(self.relisted),
+            "left": [
+                {
+                    "thread": left.thread,
+                    "active_at": left.active_at.isoformat() if left.active_at else None,
+                    "aged_out": left.aged_out,
+                }
+                for left in self.left
+            ],
+            "returned": [returned.ref.thread for returned in self.returned],
             "account_label": next((i.account_label for _, i in self.identities if i.account_label), ""),
             "alarms": [
                 {"thread": alarm.ref.thread if alarm.ref else None, "why": alarm.why, "next": alarm.hint}
@@ -245,3 +318,7 @@ class Coverage:
 
 def _once(*reasons: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(reasons))
+
+
+def _some(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -232,6 +232,13 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
+class Relisted:
+    """The list is read again from its beginning: what its pages said before counts no more."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unchanged:
     """The list says that the archive already has this thread as it is."""
 
@@ -276,7 +283,28 @@ class Alarm:
     hint: str
 
 
-Event = Seen | Listed | Unchanged | Missed | Ended | Identified | Alarm
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A thread the archive has is not listed any more. `aged_out`: its time had come; else it left before its time."""
+
+    scope: Scope
+    site_thread: str
+    active_at: datetime | None
+    aged_out: bool
+
+    @property
+    def thread(self) -> str:
+        return thread_id(self.scope, self.site_thread)
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A thread that had left the list is listed again."""
+
+    ref: Ref
+
+
+Event = Seen | Listed | Relisted | Unchanged | Missed | Ended | Identified | Left | Returned | Alarm
 
 
 # --- what is known ---------------------------------------------------------------------------------------------
@@ -286,12 +314,21 @@ Event = Seen | Listed | Unchanged | Missed | Ended | Identified | Alarm
 class Known:
     """What the archive has of one scope: the stamp of each thread, and the digest of each list page last kept.
 
-    `wanting` says of a thread, by its site id, why what is kept of it is not all of it.
+    `wanting` says of a thread, by its site id, why what is kept of it is not all of it. `active` is when its newest
+    message was sent, where one could be read. `left` are the threads that were listed once and are no longer.
     """
 
     stamps: dict[str, str]
     pages: dict[int, str]
     wanting: dict[str, str] = field(default_factory=dict)
+    active: dict[str, datetime] = field(default_factory=dict)
+    left: frozenset[str] = frozenset()
+
+    def listed_still(self, since: datetime) -> frozenset[str]:
+        """The threads a list should still show: those that have not left it and were active at `since` or later."""
+        return frozenset(
+            name for name in self.stamps if name not in self.left and self.active.get(name, since) >= since
+        )
 
 
 # --- what can be found -----------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol
 
 from archiver.coverage import Coverage
@@ -72,18 +73,26 @@ class Outcome:
     failure: ArchiverError | None = None
 
 
+ALWAYS = datetime.min.replace(tzinfo=UTC)
+"""For a site that keeps everything."""
+
 _OF_ONE_SOURCE = (PageUnknown, WrongIdentity)
 """What says nothing about the next source or marketplace. Everything else (the disk, the browser, the session, a site
 that is down, a person who said stop) would meet every other one, too, and ends the run."""
 
 
-def sync(scopes: Sequence[Scope], door: Door, archive: Archive, read: Read, tell: Tell, halt: Halt) -> Outcome:
-    """Read every scope once, a marketplace at a time. Every scope gets a coverage, whatever happens."""
+def sync(
+    scopes: Sequence[Scope], door: Door, archive: Archive, read: Read, tell: Tell, halt: Halt, since: datetime = ALWAYS
+) -> Outcome:
+    """Read every scope once, a marketplace at a time. Every scope gets a coverage, whatever happens.
+
+    `since`: what was active then or later, the site should still list.
+    """
     coverages = {scope: Coverage(scope, ever_had=0) for scope in scopes}
     first: ArchiverError | None = None
     try:
         for scope in scopes:
-            coverages[scope] = Coverage(scope, ever_had=len(archive.known(scope).stamps))
+            coverages[scope] = Coverage(scope, ever_had=len(archive.known(scope).listed_still(since)))
         with door.enter() as portal:
             for marketplace in sorted({scope.marketplace for scope in scopes}):
                 _raise_if(halt())
@@ -97,7 +106,7 @@ def sync(scopes: Sequence[Scope], door: Door, archive: Archive, read: Read, tell
                 for scope in here:
                     _raise_if(halt())
                     try:
-                        for coverage in _sync_one(coverages[scope], portal, archive, read, tell, halt):
+                        for coverage in _sync_one(coverages[scope], portal, archive, read, tell, halt, since):
                             coverages[scope] = coverage
                     except _OF_ONE_SOURCE as error:
                         first = first or error
@@ -114,10 +123,11 @@ def failed(scopes: Sequence[Scope], failure: ArchiverError) -> Outcome:
 
 
 def _sync_one(
-    coverage: Coverage, portal: Portal, archive: Archive, read: Read, tell: Tell, halt: Halt
+    coverage: Coverage, portal: Portal, archive: Archive, read: Read, tell: Tell, halt: Halt, since: datetime
 ) -> Iterator[Coverage]:
     scope = coverage.scope
-    for event in _one_walk(scope, portal, archive.known(scope), halt):
+    known = archive.known(scope)
+    for event in _one_walk(scope, portal, known, halt):
         reading = None
         if isinstance(event, Seen):
             capture_id = archive.keep(event.capture)
@@ -128,6 +138,10 @@ def _sync_one(
             coverage = coverage.unreadable(event.capture.site_thread, reading)
         yield coverage
         tell(event, coverage)
+    for departure in coverage.departures(known, since):
+        coverage = coverage.after(departure)
+        yield coverage
+        tell(departure, coverage)
 
 
 def _one_walk(scope: Scope, portal: Portal, known: Known, halt: Halt) -> Iterator[Event]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from ipaddress import ip_address
 from threading import Lock
@@ -45,6 +45,9 @@ CLOCK_TOLERANCE_S = 30.0
 """One time step of a code. A site accepts the step before and after, too [R]; beyond that only our correction helps."""
 
 SET_THE_CLOCK = "Let this machine keep the time: `timedatectl set-ntp true`. Codes are made for the site's time anyway."
+
+_AGES_OUT_WITHIN = timedelta(days=1)
+"""A site counts its days by its own clock and in its own time zone."""
 
 _REAL_SITE_PACE_S = 5.0
 """At most twelve pages a minute on a site that is not on this machine."""
@@ -251,7 +254,8 @@ def sync_accounts(
         asked = partial(halted, archive, account.name, halt)
         door = _Door(config, archive, account, report, asked, full=full, person=_awaited(config, archive, persons_turn))
         try:
-            return sync(scopes, door, archive, read, tell, asked)
+            since = started_at - timedelta(days=account.retention_days) + _AGES_OUT_WITHIN
+            return sync(scopes, door, archive, read, tell, asked, since)
         except Exception as error:
             # Ours; the other accounts and the record of the run are not to pay for it.
             get_logger().exception("failed in the archiver itself", account=account.name)

@@ -55,7 +55,7 @@ _TABLES: dict[str, tuple[dict[str, type], str | tuple[str, ...]]] = {
         {
             "id": str, "account": str, "marketplace": str, "source": str, "site_thread": str, "subject": str,
             "status": str, "category": str, "url": str, "order_ids": str, "asins": str, "stamp": str,
-            "first_seq": int, "last_seq": int, "read_seq": int,
+            "left_at": str, "left_why": str, "first_seq": int, "last_seq": int, "read_seq": int,
         },
         "id",
     ),
@@ -129,6 +129,14 @@ SELECT t.site_thread, 'kept and not read: ' || c.unread_why
     WHERE t.account = ? AND t.marketplace = ? AND t.source = ? AND t.read_seq < t.last_seq
 """
 
+_ACTIVE = """
+SELECT t.site_thread, max(m.sent_at) FROM thread t JOIN message m ON m.thread = t.id AND m.current = 1
+WHERE t.account = ? AND t.marketplace = ? AND t.source = ? GROUP BY t.id
+"""
+
+AGED_OUT, LEFT_EARLY = "aged out", "before its time"
+"""Why a thread left the list of the site (`StoredThread.left_why`)."""
+
 _HASH_BITS = 13
 _LAST_PLACE = 255
 ROW_BITS = 21
@@ -169,7 +177,8 @@ class StoredMessage:
 @dataclass(frozen=True, slots=True)
 class StoredThread:
     """A thread with its newest messages, oldest first. `unread`: why its last capture could not be read, or None;
-    the messages are then those of earlier captures. `captures` are in the order they were taken."""
+    the messages are then those of earlier captures. `captures` are in the order they were taken. `left_at` is when a
+    run found it listed no more (`left_why`: AGED_OUT or LEFT_EARLY), None while it is listed."""
 
     id: str
     scope: Scope
@@ -183,6 +192,8 @@ class StoredThread:
     messages: tuple[StoredMessage, ...]
     unread: Unread | None
     captures: tuple[CaptureInfo, ...]
+    left_at: datetime | None = None
+    left_why: str = ""
 
 
 class Index:
@@ -319,6 +330,13 @@ class Index:
                 },
                 replace=True,
             )
+            for left in coverage.get("left", ()):
+                self.database.run(
+                    "UPDATE thread SET left_at = ?, left_why = ? WHERE id = ?",
+                    (record.get("finished_at", ""), AGED_OUT if left["aged_out"] else LEFT_EARLY, left["thread"]),
+                )
+            for returned in coverage.get("returned", ()):
+                self.database.run("UPDATE thread SET left_at = '', left_why = '' WHERE id = ?", (returned,))
 
     def _file_thread(self, entry: Entry, capture: Capture, thread: Thread | None) -> None:
         before = self.database.row(
@@ -345,6 +363,7 @@ class Index:
                 "site_thread": _storable(capture.site_thread),
                 **dict(zip(("subject", "status", "category", "url", "order_ids", "asins"), described, strict=True)),
                 "stamp": _storable(capture.stamp),
+                **({} if before is not None else {"left_at": "", "left_why": ""}),
                 "first_seq": before[0] if before is not None else entry.seq,
                 "last_seq": entry.seq,
                 "read_seq": entry.seq if thread is not None else before[2] if before is not None else 0,
@@ -479,6 +498,15 @@ class Index:
                 )
             ),
             wanting=dict(self.database.rows(_WANTING, where * 2)),
+            active={name: datetime.fromisoformat(sent_at) for name, sent_at in self.database.rows(_ACTIVE, where)},
+            left=frozenset(
+                name
+                for (name,) in self.database.rows(
+                    "SELECT site_thread FROM thread WHERE account = ? AND marketplace = ? AND source = ? "
+                    "AND left_at <> ''",
+                    where,
+                )
+            ),
         )
 
     def captures(self, thread: str) -> tuple[CaptureInfo, ...]:
@@ -497,7 +525,7 @@ class Index:
         """
         row = self.database.row(
             "SELECT account, marketplace, source, site_thread, subject, status, category, url, order_ids, asins, "
-            "read_seq, last_seq, id FROM thread WHERE id = ?",
+            "read_seq, last_seq, id, left_at, left_why FROM thread WHERE id = ?",
             (self._thread_named(named.strip()),),
         )
         if row is None:
@@ -517,6 +545,8 @@ class Index:
             messages=self.messages(row[12]),
             unread=captures[-1].unread if captures else None,
             captures=captures,
+            left_at=datetime.fromisoformat(row[13]) if row[13] else None,
+            left_why=row[14],
         )
 
     def _thread_named(self, named: str) -> str:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from archiver.archive.index import CaptureInfo, StoredMessage, StoredThread
     from archiver.model import Artifact, Unread
 
+_LEFT = {"aged out": "its time had come", "before its time": "it left before its time"}
+
 _SHOWN = 20
 """How many a person wants to see at once."""
 
@@ -156,6 +158,8 @@ def _message_row(thread: StoredThread, stored: StoredMessage) -> dict[str, Any]:
             {"name": a.name, "type": a.media_type, "size": a.size_bytes, "sha256": a.sha256}
             for a in message.attachments
         ],
+        "left": thread.left_why or None,
+        "left_at": thread.left_at,
         "site_thread": thread.site_thread,
         "site_message": message.site_message,
         "version": stored.version,
@@ -173,6 +177,8 @@ def _thread_lines(thread: StoredThread) -> list[str]:
     if thread.order_ids or thread.asins:
         named = (("order", thread.order_ids), ("ASIN", thread.asins))
         lines.append("  ".join(safe_line(" ".join((what, *ids))) for what, ids in named if ids))
+    if thread.left_at is not None:
+        lines.append(f"No longer listed by the site since {local(thread.left_at)}: {_LEFT[thread.left_why]}.")
     if thread.unread is not None:
         lines += [
             f"Its last capture is kept and could not be read: {_why(thread.unread)}",

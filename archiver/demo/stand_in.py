@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from pathlib import Path
@@ -24,7 +24,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from aiohttp import web
 
 from archiver.demo import answers, pages
-from archiver.demo.moods import Dress, Moods, Stage, Visit
+from archiver.demo.moods import Bend, Dress, Moods, Stage, Visit
 from archiver.demo.seller import (
     MARKETPLACES,
     Artifact,
@@ -255,6 +255,17 @@ class StandIn:
         with self._lock:
             self._now = now.astimezone(UTC)
 
+    def withdraw(self, thread: str) -> None:
+        """Takes a case, a buyer thread or a notification away before its time."""
+        with self._lock:
+            seller = self.seller
+            self.seller = replace(
+                seller,
+                cases=tuple(case for case in seller.cases if case.case_id != thread),
+                threads=tuple(found for found in seller.threads if found.case_id != thread),
+                notices=tuple(notice for notice in seller.notices if notice.notice_id != thread),
+            )
+
     def truth(self) -> list[TruthMessage]:
         """Every message visible at the current clock."""
         return truth(self.seller, self.now, self._window)
@@ -397,6 +408,7 @@ class StandIn:
             return _redirect(f"{_SWITCHER}?returnTo={quote(request.path_qs, safe='')}")
         response = await handler(request)
         if stage == "json":
+            self._bent(visit, response)
             response.headers["anti-csrftoken-a2z"] = session.csrf
         elif stage == "page" and not response.prepared:
             # session-token rotates with every page [C]; only its presence matters here.
@@ -409,6 +421,11 @@ class StandIn:
                 if isinstance(mood, Dress) and answer.text:
                     answer.text = mood.dress(answer.text)
         return answer
+
+    def _bent(self, visit: Visit, answer: web.StreamResponse) -> None:
+        for mood in self._moods:
+            if isinstance(mood, Bend) and isinstance(answer, web.Response) and "json" in answer.content_type:
+                answer.text = json.dumps(mood.bend(visit, json.loads(answer.text or "null")), ensure_ascii=False)
 
     # --- sessions and sign-in ------------------------------------------------------------------------------
 

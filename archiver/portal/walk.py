@@ -7,9 +7,9 @@ an event, and the walk goes on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -30,6 +30,7 @@ from archiver.model import (
     Listing,
     Missed,
     Ref,
+    Relisted,
     Scope,
     Seen,
     Unchanged,
@@ -49,6 +50,8 @@ _READY_S = 5.0
 _RETRIES = 3
 _LATE_ANSWER_S = 5.0
 _MOST_CRASHES = 2
+_MOST_MOVES = 2
+"""How often a list that changed while it was read is read again. A busy inbox comes to rest between two messages."""
 _CRASHED = f"the page brought its browser tab down {_MOST_CRASHES} times"
 
 
@@ -70,6 +73,26 @@ class _Crashed(Exception):
 
 class _Busy(Exception):
     """The site asked to come back later, and that time has passed: the list is to be opened again."""
+
+
+@dataclass(slots=True)
+class _Pass:
+    """What one way through the list showed of whether it stood still."""
+
+    rows: int = 0
+    ids: set[str] = field(default_factory=set)
+    totals: set[int] = field(default_factory=set)
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, Listed):
+            self.rows += len(event.listing.rows or event.listing.refs)
+            self.ids |= _rows(event.listing)
+            self.totals |= set() if event.listing.total is None else {event.listing.total}
+
+    @property
+    def moved(self) -> bool:
+        """A row came twice, or the site's own count changed, or is another than ours."""
+        return self.rows != len(self.ids) or bool(self.totals and self.totals != {len(self.ids)})
 
 
 @dataclass(slots=True)
@@ -124,61 +147,81 @@ class Walk:
     # --- the list ----------------------------------------------------------------------------------------------
 
     def _list_pages(self, known: Known) -> Iterator[Event]:
-        """Page by page to the end. Where it has to be opened again, pages that were told are passed over."""
-        told = 0
-        busy = crashes = 0
+        """Page by page to the end. A list that moved while it was read, or had to be opened again, is read from its
+        beginning once more; a page that says what it said before is not kept a second time.
+        """
+        kept = dict(known.pages)
+        busy = crashes = moved = 0
+        begun = False
+        why = ""
         while True:
             try:
-                for number, event in self._pages(known):
-                    if number > told:
-                        yield event
-                    if isinstance(event, Listed):
-                        told = max(told, number)
-                return
+                if begun:
+                    yield Relisted(why)
+                begun = True
+                one = _Pass()
+                for event in self._pages(kept):
+                    if isinstance(event, Ended) and one.moved and moved < _MOST_MOVES:
+                        break
+                    one.take(event)
+                    yield event
+                else:
+                    return
+                moved += 1
+                why = "it changed while it was read"
             except SignedOut:
+                why = "the session ended while it was read"
                 self.renew()
             except _Crashed:
+                why = "its page brought the browser tab down"
                 crashes += 1
                 if crashes == _MOST_CRASHES:
                     yield Missed(None, _CRASHED)
                     yield Ended(reached_end=False, why=_CRASHED)
                     return
             except _Busy:
+                why = "the site was too busy to go on with it"
                 busy += 1
                 if busy == _RETRIES:
                     yield Missed(None, "the site asked to come back later, again and again")
                     yield Ended(reached_end=False, why="the site is too busy")
                     return
 
-    def _pages(self, known: Known) -> Iterator[tuple[int, Event]]:
-        """The events of one way through the list, each with the number of its page; what ends it is of no page told."""
+    def _pages(self, kept: dict[int, str]) -> Iterator[Event]:
+        """The events of one way through the list. `kept` has the digest of each page as it was last kept."""
         failure = self._open_list()
         ids: set[str] = set()
         number = 1
         while failure is None and number <= _MOST_PAGES:
             try:
-                capture = self._list_capture(known, number)
+                capture = self._list_capture(kept, number)
                 control = self._next_control()
             except PlaywrightError as error:
                 failure = f"page {number} of the list could not be kept: {self._first_line(error)}"
                 break
-            if known.pages.get(number) != listing_digest(capture):
-                yield number, Seen(capture)
+            digest = listing_digest(capture)
+            if kept.get(number) != digest:
+                yield Seen(capture)
+                kept[number] = digest
             listing = self.reader.listing(capture, self.sitemap)
             if isinstance(listing, Unread):
                 failure = f"page {number} of the list could not be read: {listing.why} (mend {listing.key})"
                 break
-            yield number, Listed(listing, number)
+            yield Listed(listing, number)
+            new = _rows(listing) - ids
+            if number > 1 and not new and _rows(listing):
+                yield Ended(reached_end=False, why=f"page {number} of the list shows only what pages before it showed")
+                return
             number += 1
-            ids.update(listing.rows or (ref.site_thread for ref in listing.refs))
+            ids |= new
             if control is None:
                 why = self._doubt_of_end(listing, len(ids))
-                yield number, Ended(reached_end=not why, why=why)
+                yield Ended(reached_end=not why, why=why)
                 return
             failure = self._act(control)
         failure = failure or f"the list did not end after {_MOST_PAGES} pages"
-        yield _MOST_PAGES + 1, Missed(None, failure)
-        yield _MOST_PAGES + 1, Ended(reached_end=False, why=failure)
+        yield Missed(None, failure)
+        yield Ended(reached_end=False, why=failure)
 
     def _doubt_of_end(self, listing: Listing, seen: int) -> str:
         """Why a pager that shows no way on is not the end of the list; empty where something says that it is.
@@ -193,11 +236,11 @@ class Walk:
             return ""
         return f"nothing says that the list ends here (mend source.{self.map.source}.next)"
 
-    def _list_capture(self, known: Known, number: int) -> Capture:
+    def _list_capture(self, kept: Mapping[int, str], number: int) -> Capture:
         """This page of the list; with its picture where the archive does not have it as it is."""
         answers = self._list_answers()
         capture = self._capture(Kind.LIST, answers, page=number)
-        if known.pages.get(number) == listing_digest(capture):
+        if kept.get(number) == listing_digest(capture):
             return capture
         return self._capture(Kind.LIST, (*answers, *camera.photograph(self.page, self.tab.session)), page=number)
 
@@ -448,6 +491,10 @@ _IS_ON = """element => {
         || /(^|[\\s-])disabled(\\s|$)/.test(e.getAttribute('class') || '');
     return ![element, element.parentElement, element.getRootNode().host].some(e => e && off(e));
 }"""
+
+
+def _rows(listing: Listing) -> set[str]:
+    return set(listing.rows or (ref.site_thread for ref in listing.refs))
 
 
 def _deadline(ref: Ref) -> tuple[bool, datetime | None, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -92,9 +93,10 @@ def test_what_is_known_need_not_be_captured_again(archive: Archive) -> None:
         stamps={"1": "c", "3": ""},
         pages={1: listing_digest(list_capture(1, b"[1,2]")), 2: listing_digest(list_capture(2, b"[2]"))},
         wanting={"3": "kept and not read: the subject is not where it was"},
+        active={"1": NOON + timedelta(minutes=2)},
     )
     unread = {"2": "kept and not read: the subject is not where it was"}
-    assert archive.known(BUYERS) == Known(stamps={"2": ""}, pages={}, wanting=unread)
+    assert archive.known(BUYERS) == Known(stamps={"2": ""}, pages={}, wanting=unread, active={"2": NOON})
 
 
 def test_a_thread_that_could_not_be_read_is_known_to_be_wanting(archive: Archive) -> None:

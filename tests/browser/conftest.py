@@ -12,13 +12,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
 import archiver
 from archiver import config, wiring
@@ -28,11 +30,13 @@ from archiver.archive.vault import SignIn
 from archiver.credentials import unlock
 from archiver.demo.seller import Seller, make_seller
 from archiver.demo.stand_in import StandIn
-from archiver.portal.door import Door
+from archiver.model import Scope, Source
+from archiver.portal.door import Door, Portal
 from archiver.portal.person import Person
 from archiver.portal.sign_in import Secrets
 from archiver.site.sitemap import load
-from archiver.sync import Halt
+from archiver.site.sources import read
+from archiver.sync import ALWAYS, Halt, Outcome, sync
 
 NOW = datetime(2026, 11, 1, 9, tzinfo=UTC)
 ACCOUNT = "morgenstern"
@@ -200,3 +204,27 @@ def office(open_office: Opener, small_seller: Seller) -> Iterator[Office]:
     """A set-up office with a small seller, nothing captured yet."""
     with StandIn(small_seller, now=NOW) as site:
         yield open_office(site)
+
+
+@dataclass(frozen=True)
+class Inside:
+    """The door of a run in a browser that runs already."""
+
+    way: Door
+    browser: Browser
+
+    def enter(self) -> AbstractContextManager[Portal]:
+        return self.way.inside(self.browser)
+
+
+def run_inside(way: Door, browser: Browser, *scopes: tuple[str, Source], since: datetime = ALWAYS) -> Outcome:
+    """One run of these (marketplace, source) in the suite's browser, into the archive of `way`, with its record."""
+    assert isinstance(way.memory, wiring.VaultMemory)
+    wanted = [Scope(ACCOUNT, marketplace, source) for marketplace, source in scopes]
+    archive, reader = way.memory.archive, partial(read, sitemap=way.sitemap)
+    outcome = sync(wanted, Inside(way, browser), archive, reader, lambda event, coverage: None, way.halt, since)
+    if outcome.failure is not None:
+        raise outcome.failure
+    now = datetime.now(UTC)
+    archive.enter(wiring._run_record(wiring.Report(wiring.new_run(now), {ACCOUNT: outcome}), now, now))
+    return outcome

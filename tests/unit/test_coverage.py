@@ -199,7 +199,7 @@ def test_an_empty_list_where_there_was_one_means_that_our_eyes_failed() -> None:
     coverage = folded(PROVEN, listed(1), END, PROVEN, ever_had=7)
 
     assert coverage.verdict is Verdict.SUSPECT
-    assert coverage.reasons == ("the list is empty, and the archive has 7 threads from it",)
+    assert coverage.reasons == ("the list is empty, and the archive has 7 threads that it should show",)
 
 
 def test_a_page_left_out_in_the_middle_is_named() -> None:
@@ -408,6 +408,9 @@ def test_the_line_keeps_its_contract() -> None:
         "pages": 2,
         "reached_end": True,
         "elsewhere": {},
+        "relisted": [],
+        "left": [],
+        "returned": [],
         "account_label": "ACME",
         "alarms": [{"thread": ref("c").thread, "why": "It does not open.", "next": "Look at it."}],
         "missed": [{"thread": ref("b").thread, "why": "gone"}],

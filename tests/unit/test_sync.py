@@ -291,7 +291,7 @@ def test_a_coverage_knows_what_the_archive_had_before(world: World) -> None:
     outcome = world.run(DE_CASES)
 
     assert of(outcome, DE_CASES).verdict is Verdict.SUSPECT
-    assert of(outcome, DE_CASES).reasons == ("the list is empty, and the archive has 2 threads from it",)
+    assert of(outcome, DE_CASES).reasons == ("the list is empty, and the archive has 2 threads that it should show",)
 
 
 def test_the_same_run_again_keeps_nothing(world: World) -> None:

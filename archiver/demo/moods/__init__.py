@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from aiohttp import web
 
@@ -96,6 +96,14 @@ class Dress(Protocol):
     """A mood may also change how the healthy sign-in pages look."""
 
     def dress(self, markup: str) -> str: ...
+
+
+@runtime_checkable
+class Bend(Protocol):
+    """A mood may also change what the healthy site's JSON says."""
+
+    def bend(self, visit: Visit, tree: Any) -> Any:
+        """The JSON to serve in the place of `tree`, which may be changed and given back."""
 
 
 Moods = Sequence[Mood]
