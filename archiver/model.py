@@ -162,7 +162,11 @@ def listing_digest(capture: Capture) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that hangs on a message: as the site declares it, and which artifact holds it (None: not fetched)."""
+    """A file that hangs on a message: as the site declares it, and which artifact holds it (None: not fetched).
+
+    `opens`: whether it is what it is said to be and a program can open it; None where nobody could say. `trouble` is
+    why it does not.
+    """
 
     name: str
     media_type: str
@@ -170,6 +174,8 @@ class Attachment:
     artifact: str | None = None
     size_bytes: int | None = None
     sha256: str | None = None
+    opens: bool | None = None
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)

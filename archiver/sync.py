@@ -15,6 +15,7 @@ from typing import Protocol
 from archiver.coverage import Coverage
 from archiver.errors import ArchiverError, PageUnknown, WrongIdentity
 from archiver.model import (
+    Alarm,
     Capture,
     Ended,
     Event,
@@ -22,6 +23,7 @@ from archiver.model import (
     Kind,
     Known,
     Missed,
+    Ref,
     Scope,
     Seen,
     Thread,
@@ -136,12 +138,29 @@ def _sync_one(
         coverage = coverage.after(event)
         if isinstance(event, Seen) and isinstance(reading, Unread):
             coverage = coverage.unreadable(event.capture.site_thread, reading)
+        if isinstance(reading, Thread):
+            for alarm in _files_that_do_not_open(reading):
+                coverage = coverage.after(alarm)
         yield coverage
         tell(event, coverage)
     for departure in coverage.departures(known, since):
         coverage = coverage.after(departure)
         yield coverage
         tell(departure, coverage)
+
+
+def _files_that_do_not_open(thread: Thread) -> Iterator[Alarm]:
+    for message in thread.messages:
+        for attachment in message.attachments:
+            if attachment.opens is False:
+                # No name of it: what is told is logged, too.
+                yield Alarm(
+                    Ref(thread.scope, thread.site_thread, ""),
+                    f"An attachment of {thread.thread} does not open: {attachment.trouble}. It is kept as the site has "
+                    "it.",
+                    f"Look at it with `archiver show {thread.thread} --raw DIR`, and ask for it again before you need "
+                    "it.",
+                )
 
 
 def _one_walk(scope: Scope, portal: Portal, known: Known, halt: Halt) -> Iterator[Event]:

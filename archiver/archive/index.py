@@ -70,7 +70,7 @@ _TABLES: dict[str, tuple[dict[str, type], str | tuple[str, ...]]] = {
     "attachment": (
         {
             "message": int, "place": int, "name": str, "media_type": str, "url": str, "artifact": str,
-            "size_bytes": int, "sha256": str,
+            "size_bytes": int, "sha256": str, "opens": int, "trouble": str,
         },
         ("message", "place"),
     ),
@@ -429,6 +429,8 @@ class Index:
                     "artifact": attachment.artifact,
                     "size_bytes": attachment.size_bytes,
                     "sha256": attachment.sha256,
+                    "opens": None if attachment.opens is None else int(attachment.opens),
+                    "trouble": attachment.trouble,
                 }
                 for place, attachment in enumerate(attachments)
             )
@@ -600,11 +602,16 @@ class Index:
 
     def _attachments(self, row: int) -> tuple[Attachment, ...]:
         rows = self.database.rows(
-            "SELECT name, media_type, url, artifact, size_bytes, sha256 FROM attachment WHERE message = ? "
-            "ORDER BY place",
+            "SELECT name, media_type, url, artifact, size_bytes, sha256, opens, trouble FROM attachment "
+            "WHERE message = ? ORDER BY place",
             (row,),
         )
-        return tuple(Attachment(*row) for row in rows)
+        return tuple(
+            Attachment(
+                name, media_type, url, artifact, size_bytes, sha256, None if opens is None else bool(opens), trouble
+            )
+            for name, media_type, url, artifact, size_bytes, sha256, opens, trouble in rows
+        )
 
     def threads(self) -> tuple[str, ...]:
         """The id of every thread, in the order they were first captured."""

@@ -155,7 +155,7 @@ def _message_row(thread: StoredThread, stored: StoredMessage) -> dict[str, Any]:
         "url": thread.url,
         "body": message.body,
         "attachments": [
-            {"name": a.name, "type": a.media_type, "size": a.size_bytes, "sha256": a.sha256}
+            {"name": a.name, "type": a.media_type, "size": a.size_bytes, "sha256": a.sha256, "opens": a.opens}
             for a in message.attachments
         ],
         "left": thread.left_why or None,
@@ -191,7 +191,8 @@ def _thread_lines(thread: StoredThread) -> list[str]:
         lines += [f"  {safe(line)}" for line in message.body.splitlines()]
         for attachment in message.attachments:
             size = f"{attachment.size_bytes} bytes" if attachment.size_bytes is not None else "not fetched"
-            lines.append(f"  [{safe_line(f'{attachment.name}, {attachment.media_type}, {size}')}]")
+            broken = f", does not open: {attachment.trouble}" if attachment.trouble else ""
+            lines.append(f"  [{safe_line(f'{attachment.name}, {attachment.media_type}, {size}{broken}')}]")
     return lines
 
 

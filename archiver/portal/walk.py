@@ -18,6 +18,7 @@ from playwright.sync_api import Locator, Page, Response
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from archiver import signin
+from archiver.attachments import trouble
 from archiver.errors import ArchiverError, BrowserFailed
 from archiver.model import (
     Artifact,
@@ -382,6 +383,10 @@ class Walk:
             if fetched.path in self.sitemap.guard.sign_in_posts:
                 self.renew()
                 fetched = camera.fetch(self.page, link.url)
+            if fetched.status == 200 and trouble(link.name, link.media_type or fetched.media_type, fetched.body):
+                # It may have been damaged on the way; what comes the second time is what the site has.
+                again = camera.fetch(self.page, link.url)
+                fetched = again if again.status == 200 else fetched
             if fetched.status != 200:
                 lost.append(f"an attachment was not fetched: the site answered {fetched.status or 'nothing'}")
             elif _is_page(fetched.media_type) and not _is_page(link.media_type) and not link.name.endswith(_PAGES):

@@ -14,6 +14,7 @@ from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser
 
+from archiver.attachments import trouble
 from archiver.model import Artifact, Attachment, Unread
 from archiver.site.interface import Link
 
@@ -179,14 +180,18 @@ def attachments(items: object, artifacts: Iterable[Artifact]) -> tuple[Attachmen
     found: list[Attachment] = []
     for link in attachment_links(items):
         artifact = kept.get(link.url)
+        media_type = link.media_type or (artifact.media_type if artifact else "")
+        why = trouble(link.name, media_type, artifact.body) if artifact else None
         found.append(
             Attachment(
                 name=link.name,
-                media_type=link.media_type or (artifact.media_type if artifact else ""),
+                media_type=media_type,
                 url=link.url,
                 artifact=artifact.name if artifact else None,
                 size_bytes=len(artifact.body) if artifact else None,
                 sha256=hashlib.sha256(artifact.body).hexdigest() if artifact else None,
+                opens=None if why is None else not why,
+                trouble=why or "",
             )
         )
     return tuple(found)
