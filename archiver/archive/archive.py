@@ -18,12 +18,13 @@ from types import TracebackType
 from archiver.archive import keyring, ledger, search, verify
 from archiver.archive.captures import FOLDER, Captures, Entry, genesis
 from archiver.archive.disk import INDEX, Database, IndexDamaged, Lock, damaged, guarded, make_directory, sync_directory
-from archiver.archive.index import CaptureInfo, Index, StoredThread
+from archiver.archive.index import CaptureInfo, Index, StoredMessage, StoredThread
 from archiver.archive.keyring import ArchiveKey, Unlock
 from archiver.archive.vault import Vault
 from archiver.errors import UsageError
 from archiver.model import Artifact, Capture, Hit, Kind, Known, Scope, Thread, Unread
 from archiver.query import Query
+from archiver.timeline import Look
 
 Read = Callable[[Capture], Thread | Unread]
 
@@ -343,6 +344,10 @@ class Archive:
         index = self._filed()
         return (index.thread(name) for name in index.threads())
 
+    def versions(self, thread: str) -> tuple[StoredMessage, ...]:
+        """Every version of every message of a thread, by its id: messages oldest first, versions in order."""
+        return self._filed().versions(thread)
+
     def captures(self, thread: str) -> list[CaptureInfo]:
         """The captures of a thread, by its id, in the order they were taken."""
         return list(self._filed().captures(thread))
@@ -360,6 +365,10 @@ class Archive:
     def status(self) -> tuple[ledger.ScopeStatus, ...]:
         """What is held of every scope, and how its last runs went."""
         return ledger.status(self._filed().database)
+
+    def looks(self) -> dict[Scope, tuple[Look, ...]]:
+        """When each scope was looked at, and how well."""
+        return ledger.looks(self._filed().database)
 
     def verify(self) -> verify.VerifyReport:
         """Look at every page, every link and every seal. Mends nothing; raises nothing for what it finds."""

@@ -93,9 +93,11 @@ _TABLES: dict[str, tuple[dict[str, type], str | tuple[str, ...]]] = {
 
 _INDEXES = (
     ("capture", ("thread",)),
+    ("capture", ("id",)),
     ("thread", ("account", "marketplace", "source")),
     ("thread", ("site_thread",)),
     ("message", ("thread", "site_message", "version")),
+    ("message", ("thread", "message")),
     ("coverage", ("account", "marketplace", "source", "seq")),
 )
 
@@ -164,14 +166,15 @@ class CaptureInfo:
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """The newest version of a message. `capture` is the id of the capture that showed this version first; its
-    attachments' artifacts are in there. `version` counts from 1."""
+    """One version of a message. `capture` is the id of the capture that showed this version first, and `seen_at` when
+    that was; its attachments' artifacts are in there. `version` counts from 1."""
 
     id: str
     thread: str
     version: int
     capture: str
     message: Message
+    seen_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -575,9 +578,19 @@ class Index:
 
     def messages(self, thread: str) -> tuple[StoredMessage, ...]:
         """The newest version of every message of a thread, oldest first."""
+        return self._messages(thread, "m.current = 1")
+
+    def versions(self, thread: str) -> tuple[StoredMessage, ...]:
+        """Every version of every message of a thread: messages oldest first, the versions of each in order."""
+        return self._messages(thread, "1")
+
+    def _messages(self, thread: str, which: str) -> tuple[StoredMessage, ...]:
+        # A later version may say another time; all stand where the first one stood.
         rows = self.database.rows(
-            "SELECT id, message, version, capture, site_message, direction, sender, recipient, language, sent_at, body "
-            "FROM message WHERE thread = ? AND current = 1 ORDER BY sent_at, place",
+            "SELECT m.id, m.message, m.version, m.capture, m.site_message, m.direction, m.sender, m.recipient, "  # noqa: S608
+            "m.language, m.sent_at, m.body, c.taken_at FROM message m JOIN capture c ON c.id = m.capture "
+            f"WHERE m.thread = ? AND {which} ORDER BY (SELECT min(f.sent_at) FROM message f WHERE f.thread = m.thread "
+            "AND f.message = m.message), m.place, m.message, m.version",
             (thread,),
         )
         return tuple(
@@ -596,6 +609,7 @@ class Index:
                     language=row[8],
                     attachments=self._attachments(row[0]),
                 ),
+                seen_at=datetime.fromisoformat(row[11]),
             )
             for row in rows
         )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from archiver.archive.disk import Database
 from archiver.model import Scope, Source
+from archiver.timeline import Look
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,19 @@ def runs(index: Database, limit: int | None = None) -> tuple[RunInfo, ...]:
         (-1 if limit is None else limit,),
     )
     return tuple(_run(row) for row in rows)
+
+
+def looks(index: Database) -> dict[Scope, tuple[Look, ...]]:
+    """Every run's look at every scope, in the order of the chain."""
+    found: dict[Scope, list[Look]] = {}
+    for account, marketplace, source, finished_at, state, oldest, record in index.rows(
+        "SELECT c.account, c.marketplace, c.source, r.finished_at, c.state, c.oldest_visible, c.record "
+        "FROM coverage c JOIN run r ON r.run = c.run ORDER BY c.seq"
+    ):
+        scope = Scope(account, marketplace, Source(source) if source else None)
+        reasons = tuple(json.loads(record).get("reasons", ()))
+        found.setdefault(scope, []).append(Look(datetime.fromisoformat(finished_at), state, reasons, _moment(oldest)))
+    return {scope: tuple(of) for scope, of in found.items()}
 
 
 _OF_SCOPE = "account = ? AND marketplace = ? AND source = ?"

@@ -6,7 +6,7 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,13 +130,18 @@ def show(args: argparse.Namespace) -> int:
             _write_pictures(archive, thread, args.screenshot)
         if args.raw is not None:
             _write_raw(archive, thread, args.raw)
+        stored = archive.versions(thread.id) if args.history else thread.messages
         if args.json:
-            for message in thread.messages:
+            for message in stored:
                 json_line(_message_row(thread, message))
             if thread.unread is not None:
                 say(f"The last capture of {thread.id} is kept and could not be read: {_why(thread.unread)}")
         elif args.screenshot is None and args.raw is None:
-            out("\n".join((*_thread_lines(thread), "", *(_capture_line(archive, info) for info in thread.captures))))
+            out(
+                "\n".join(
+                    (*_thread_lines(thread, stored), "", *(_capture_line(archive, info) for info in thread.captures))
+                )
+            )
     return Exit.DONE
 
 
@@ -163,10 +168,13 @@ def _message_row(thread: StoredThread, stored: StoredMessage) -> dict[str, Any]:
         "site_thread": thread.site_thread,
         "site_message": message.site_message,
         "version": stored.version,
+        "seen_at": stored.seen_at,
     }
 
 
-def _thread_lines(thread: StoredThread) -> list[str]:
+def _thread_lines(thread: StoredThread, messages: Sequence[StoredMessage]) -> list[str]:
+    """The thread with these messages; where one has several versions, each says which it is and when it was seen."""
+    several = {stored.id for stored in messages if stored.version > 1}
     scope = thread.scope
     place = f"{scope.account} {scope.marketplace} {scope.source}"
     facts = [place, thread.id, thread.site_thread, thread.status, thread.category]
@@ -184,9 +192,11 @@ def _thread_lines(thread: StoredThread) -> list[str]:
             f"Its last capture is kept and could not be read: {_why(thread.unread)}",
             f"The picture shows it: archiver show {thread.id} --screenshot FILE",
         ]
-    for stored in thread.messages:
+    for stored in messages:
         message = stored.message
         way = f"{'→' if message.direction == 'out' else '←'} {message.sender}"
+        if stored.id in several:
+            way += f"  (version {stored.version}, seen {local(stored.seen_at)})"
         lines += ["", styled(f"{local(message.sent_at)}  {safe_line(way)}", "36", sys.stdout)]
         lines += [f"  {safe(line)}" for line in message.body.splitlines()]
         for attachment in message.attachments:

@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from datetime import date
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -238,6 +239,7 @@ def _add_finding(command: Adder) -> None:
     search.add_argument("--count", action="store_true", help="only how many")
     show = command("show", "finding:show", "one thread, readable")
     show.add_argument("thread", metavar="THREAD", help="its id, as search prints it, or the site's own")
+    show.add_argument("--history", action="store_true", help="every version of every message, and when it was seen")
     show.add_argument(
         "--screenshot", metavar="FILE", help="write its picture there, in the clear (- for standard output)"
     )
@@ -246,6 +248,11 @@ def _add_finding(command: Adder) -> None:
 
 def _add_keeping(command: Adder) -> None:
     command("status", "keeping:status", "what is kept of each source, how old it is, and what needs a person")
+    coverage = command("coverage", "coverage:coverage", "a calendar of what was looked at in time, and every gap in it")
+    coverage.add_argument("accounts", metavar="ACCOUNT", nargs="*", help="only these accounts")
+    coverage.add_argument("--source", metavar="S", action="append", default=[], type=_source, help="only this")
+    coverage.add_argument("--since", metavar="DATE", type=_day, help="from this day on")
+    coverage.add_argument("--until", metavar="DATE", type=_day, help="up to this day")
     command("verify", "keeping:verify", "prove that the archive is whole and unchanged")
     command("reindex", "keeping:reindex", "compute everything derived from the captures again")
 
@@ -280,6 +287,13 @@ def _date(text: str) -> str:
     if not re.fullmatch("[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?", text):
         raise argparse.ArgumentTypeError("write a date as 2026, 2026-08 or 2026-08-31")
     return text
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("write a day as 2026-08-31") from None
 
 
 def _source(text: str) -> Source:

@@ -12,7 +12,7 @@ import sys
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, TextIO
 
 from archiver.errors import DiskFailed
@@ -98,6 +98,8 @@ def json_line(row: Mapping[str, Any]) -> None:
 def _as_json(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 

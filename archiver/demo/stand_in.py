@@ -24,7 +24,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from aiohttp import web
 
 from archiver.demo import answers, pages
-from archiver.demo.moods import Bend, Dress, Moods, Stage, Visit
+from archiver.demo.moods import Bend, Dress, Moods, Redraw, Stage, Visit
 from archiver.demo.seller import (
     MARKETPLACES,
     Artifact,
@@ -411,6 +411,7 @@ class StandIn:
             self._bent(visit, response)
             response.headers["anti-csrftoken-a2z"] = session.csrf
         elif stage == "page" and not response.prepared:
+            self._redrawn(visit, response)
             # session-token rotates with every page [C]; only its presence matters here.
             _bake(response, "session-token", secrets.token_urlsafe(48))
         return response
@@ -426,6 +427,11 @@ class StandIn:
         for mood in self._moods:
             if isinstance(mood, Bend) and isinstance(answer, web.Response) and "json" in answer.content_type:
                 answer.text = json.dumps(mood.bend(visit, json.loads(answer.text or "null")), ensure_ascii=False)
+
+    def _redrawn(self, visit: Visit, answer: web.StreamResponse) -> None:
+        for mood in self._moods:
+            if isinstance(mood, Redraw) and isinstance(answer, web.Response) and answer.content_type == "text/html":
+                answer.text = mood.redraw(visit, answer.text or "")
 
     # --- sessions and sign-in ------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -106,6 +106,17 @@ def plain(markup: str) -> str:
         return markup
     # A message that is text with a stray tag keeps its own line breaks; HTML folds them.
     return html_text(markup.replace("\n", "<br>") if "<br" not in markup and "<p" not in markup else markup)
+
+
+def shown(markup: str, places: Iterable[str]) -> Iterator[str]:
+    """What stands in each of these places, white space folded: `selector` is a text, `selector@attribute` a value."""
+    for place in places:
+        selector, _, attribute = place.partition("@")
+        if not attribute:
+            yield " ".join(html_text(markup, selector).split())
+            continue
+        for node in LexborHTMLParser(markup).css(selector):
+            yield " ".join((node.attributes.get(attribute) or "").split())
 
 
 def html_text(markup: str, selector: str = "body") -> str:

@@ -54,8 +54,8 @@ class PerformanceNotifications:
         if not body:
             return Unread("The page of the notification has no frame with text.", _HERE + "thread_ready")
         page = "".join(a.body.decode("utf-8", "replace") for a in capture.named("dom"))
-        if " ".join(subject.split()) not in " ".join(fields.html_text(page).split()):
-            return Unread("The page does not show the notification that was opened.", _HERE + "thread_ready")
+        if not any(" ".join(subject.split()) in shown for shown in fields.shown(page, site.heading)):
+            return Unread("The page does not show the notification that was opened.", _HERE + "heading")
         return Thread(
             scope=capture.scope,
             site_thread=capture.site_thread,

@@ -84,6 +84,8 @@ class SourceMap:
     thread_ready: tuple[str, ...]
     expand: tuple[str, ...]
     next: tuple[str, ...]
+    heading: tuple[str, ...]
+    """Where a thread's page names what it shows; `selector@attribute` is what stands in an attribute."""
     keys: Mapping[str, str]
 
 
@@ -217,6 +219,7 @@ def _source_map(source: Source, tree: dict[str, Any]) -> SourceMap:
         thread_ready=_texts(tree["thread_ready"]),
         expand=_texts(tree["expand"]),
         next=_texts(tree["next"]),
+        heading=_texts(tree.get("heading", [])),
         keys=dict(tree["keys"]),
     )
 

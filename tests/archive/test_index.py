@@ -78,6 +78,19 @@ def test_a_thread_is_told_as_it_was_read(archive: Archive) -> None:
     assert archive.thread("1").unread is None
 
 
+def test_every_version_is_told_with_when_it_was_seen(archive: Archive) -> None:
+    fill(archive)
+    thread = archive.thread("1")
+    versions = archive.versions(thread.id)
+    taken = {info.id: info.taken_at for info in thread.captures}
+    changed = [version.message.body for version in versions if version.id == versions[0].id]
+
+    assert len(changed) > 1
+    assert [v.version for v in versions if v.id == versions[0].id] == [n + 1 for n in range(len(changed))]
+    assert all(v.seen_at == taken[v.capture] for v in versions)
+    assert tuple(v for v in versions if v in thread.messages) == thread.messages
+
+
 def test_a_search_follows_the_newest_version_and_the_newest_subject(archive: Archive) -> None:
     fill(archive)
     counts = {line: archive.count(parse(line)) for line in FTS}

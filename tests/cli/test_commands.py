@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from archiver import config, wiring
 from archiver.errors import Exit
 from tests.cli.conftest import CONFIGURATION, PROGRAM, Desk
 
@@ -379,3 +381,36 @@ def test_a_search_imports_nothing_slow(desk: Desk) -> None:
     slow = {"playwright", "apscheduler", "aiohttp", "rich", "structlog", "asyncio", "selectolax", "sqlite_utils"}
 
     assert slow & set(json.loads(ended.stdout.splitlines()[-1])) == set()
+
+
+def test_the_map_of_time_names_the_gap_and_how_long_it_can_be_closed(desk: Desk) -> None:
+    ago = datetime.now(UTC) - timedelta(days=3)
+    record = {
+        "run": "r1",
+        "started_at": ago.isoformat(),
+        "finished_at": ago.isoformat(),
+        "exit": 0,
+        "coverages": [
+            {
+                "account": "acme",
+                "marketplace": "DE",
+                "source": "cases",
+                "complete": True,
+                "state": "COMPLETE",
+                "oldest_visible": None,
+                "reasons": [],
+            }
+        ],
+    }
+    with wiring.opened(config.load(desk.config), write=True) as archive:
+        archive.enter(json.dumps(record).encode())
+    drawn = desk.run("coverage", "acme", "--source", "cases")
+    told = rows(desk.done("coverage", "acme", "--source", "cases", "--json"))
+    seen = {row["day"]: row["seen"] for row in told if "day" in row}
+    [gap] = [row for row in told if "gap_from" in row]
+
+    assert drawn.returncode == 0
+    assert "acme DE cases  " in drawn.stdout
+    assert "Run `archiver sync` before" in drawn.stderr
+    assert seen[str((ago - timedelta(days=1)).date())] == "covered"
+    assert (gap["gap_from"], gap["lost"], gap["why"]) == (str(ago.date()), False, "no run looked yet")

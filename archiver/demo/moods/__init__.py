@@ -106,4 +106,11 @@ class Bend(Protocol):
         """The JSON to serve in the place of `tree`, which may be changed and given back."""
 
 
+@runtime_checkable
+class Redraw(Protocol):
+    """A mood may also change how the healthy seller's pages are drawn."""
+
+    def redraw(self, visit: Visit, markup: str) -> str: ...
+
+
 Moods = Sequence[Mood]

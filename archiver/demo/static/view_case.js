@@ -23,7 +23,7 @@
       body, files.length ? element("div", { class: "attachments" }, element("b", {}, "Attachments:"), element("ul", {}, ...files)) : null);
     return { card, body };
   };
-  const cards = found.contactList.map(contact);
+  const cards = (found.contactList ?? found.contacts).map(contact);
   const reply = facts.canEditCase ? element("div", { class: "view-case-reply-buttons-container" }, ...["Reply", "Close this case", "Escalate this case"].map((label, n) => {
     const button = element("kat-button", { label, variant: n ? "secondary" : "primary" });
     button.addEventListener("click", () => fetch(`/hill/hillservice/mons-api/${["ReplyCase", "CloseCase", "EscalateCase"][n]}`, { method: "POST", headers: { "content-type": "application/json", "client-id": "viewCase" }, body: JSON.stringify({ caseId: id }) }));
