@@ -24,6 +24,7 @@ from archiver.archive.vault import Vault
 from archiver.errors import UsageError
 from archiver.model import Artifact, Capture, Hit, Kind, Known, Scope, Thread, Unread
 from archiver.query import Query
+from archiver.response import Exchange
 from archiver.timeline import Look
 
 Read = Callable[[Capture], Thread | Unread]
@@ -369,6 +370,10 @@ class Archive:
     def looks(self) -> dict[Scope, tuple[Look, ...]]:
         """When each scope was looked at, and how well."""
         return ledger.looks(self._filed().database)
+
+    def exchanges(self) -> list[Exchange]:
+        """Every thread as an exchange of two sides: who began, when the other answered."""
+        return list(ledger.exchanges(self._filed().database))
 
     def verify(self) -> verify.VerifyReport:
         """Look at every page, every link and every seal. Mends nothing; raises nothing for what it finds."""

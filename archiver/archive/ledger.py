@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from archiver.archive.disk import Database
-from archiver.model import Scope, Source
+from archiver.model import Direction, Scope, Source
+from archiver.response import Exchange
 from archiver.timeline import Look
 
 
@@ -71,6 +74,37 @@ def looks(index: Database) -> dict[Scope, tuple[Look, ...]]:
         reasons = tuple(json.loads(record).get("reasons", ()))
         found.setdefault(scope, []).append(Look(datetime.fromisoformat(finished_at), state, reasons, _moment(oldest)))
     return {scope: tuple(of) for scope, of in found.items()}
+
+
+_SIDES = """
+SELECT t.id, t.account, t.marketplace, t.source, t.category, t.status, min(m.sent_at), max(m.sent_at)
+FROM thread t JOIN message m ON m.thread = t.id AND m.current = 1
+GROUP BY t.id, m.direction ORDER BY t.id, min(m.sent_at)
+"""
+"""A row for each side of each thread, the side that began first."""
+
+_REQUESTS = "SELECT thread, body FROM message WHERE current = 1 AND direction = ? ORDER BY thread, sent_at, place"
+
+
+def exchanges(index: Database) -> Iterator[Exchange]:
+    """Every thread of which a message could be read."""
+    requests: dict[str, str] = {}
+    for thread, body in index.rows(_REQUESTS, (str(Direction.OUT),)):
+        requests.setdefault(thread, body)
+    for (thread, account, marketplace, source, category, status), rows in groupby(
+        index.rows(_SIDES), key=lambda row: row[:6]
+    ):
+        sides = [(datetime.fromisoformat(first), datetime.fromisoformat(last)) for *_, first, last in rows]
+        yield Exchange(
+            thread=thread,
+            scope=Scope(account, marketplace, Source(source) if source else None),
+            category=category,
+            status=status,
+            opened_at=sides[0][0],
+            answered_at=sides[1][0] if len(sides) > 1 else None,
+            last_at=max(last for _, last in sides),
+            request=requests.get(thread, ""),
+        )
 
 
 _OF_SCOPE = "account = ? AND marketplace = ? AND source = ?"

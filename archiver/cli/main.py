@@ -253,6 +253,11 @@ def _add_keeping(command: Adder) -> None:
     coverage.add_argument("--source", metavar="S", action="append", default=[], type=_source, help="only this")
     coverage.add_argument("--since", metavar="DATE", type=_day, help="from this day on")
     coverage.add_argument("--until", metavar="DATE", type=_day, help="up to this day")
+    stats = command("stats", "stats:stats", "how long answers take, and what looks as if it was asked twice")
+    by = ("source", "marketplace", "category")
+    stats.add_argument("--by", metavar="G", default="source", choices=by, help=f"one of {', '.join(by)} (source)")
+    stats.add_argument("--since", metavar="DATE", type=_day, help="threads that began on this day or later")
+    stats.add_argument("--until", metavar="DATE", type=_day, help="threads that began up to this day")
     command("verify", "keeping:verify", "prove that the archive is whole and unchanged")
     command("reindex", "keeping:reindex", "compute everything derived from the captures again")
 

@@ -13,7 +13,7 @@ import pytest
 
 from archiver import config, wiring
 from archiver.errors import Exit
-from tests.cli.conftest import CONFIGURATION, PROGRAM, Desk
+from tests.cli.conftest import CONFIGURATION, KEPT, PROGRAM, Desk
 
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 
@@ -414,3 +414,17 @@ def test_the_map_of_time_names_the_gap_and_how_long_it_can_be_closed(desk: Desk)
     assert "Run `archiver sync` before" in drawn.stderr
     assert seen[str((ago - timedelta(days=1)).date())] == "covered"
     assert (gap["gap_from"], gap["lost"], gap["why"]) == (str(ago.date()), False, "no run looked yet")
+
+
+def test_the_stats_say_how_long_answers_took(desk: Desk) -> None:
+    drawn = desk.done("stats")
+    told = {row["source"]: row for row in rows(desk.done("stats", "--json"))}
+    later = desk.run("stats", "--since", "2090-01-01")
+
+    assert "first response" in drawn
+    assert sum(row["threads"] for row in told.values()) == len(KEPT) - 1  # one of them could not be read
+    assert told["cases"]["answered"] >= 1
+    assert told["cases"]["first_response_median_s"] > 0
+    assert told["performance-notifications"]["first_response_median_s"] is None
+    assert (later.returncode, later.stdout) == (0, "")
+    assert desk.run("stats", "--by", "colour").returncode == 2
