@@ -375,6 +375,8 @@ def _say_what_next(folder: Path, thread: str) -> None:
         (("search", "from:Amazon", "source:cases", "--limit", "5"), "fields narrow a search"),
         (("show", thread, "--screenshot", str(folder / "thread.png")), "the page as it was, as a picture"),
         (("status",), "what is kept, and how much time is left"),
+        (("coverage",), "which days were looked at while the site showed them"),
+        (("stats", "--by", "category"), "how long answers take"),
         (("verify",), "prove that the archive is whole"),
     )
     for words, what in lines:

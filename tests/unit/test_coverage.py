@@ -21,15 +21,20 @@ from archiver.model import (
     Event,
     Identified,
     Kind,
+    Known,
+    Left,
     Listed,
     Listing,
     Missed,
     Ref,
+    Relisted,
+    Returned,
     Scope,
     Seen,
     Source,
     Unchanged,
     Unread,
+    thread_id,
 )
 
 SCOPE = Scope("acme", "DE", Source.CASES)
@@ -361,6 +366,69 @@ def test_an_alarm_takes_nothing_from_what_is_complete() -> None:
 
     assert coverage.complete == folded(*WHOLE, END, PROVEN).complete
     assert [alarm.why for alarm in coverage.alarms] == ["It does not open."]
+
+
+# --- what left the list -----------------------------------------------------------------------------------------
+
+
+def known(*names: str, left: str = "", **ages_days: int) -> Known:
+    active = {name: NOON - timedelta(days=days) for name, days in ages_days.items()}
+    return Known(stamps=dict.fromkeys(names, "1"), pages={}, active=active, left=frozenset(left))
+
+
+def test_what_is_listed_no_more_has_left_before_its_time_or_aged_out() -> None:
+    had = known("a", "b", "c", "d", "e", d=20, e=100)
+    found = list(folded(*WHOLE).departures(had, NOON - timedelta(days=89)))
+
+    assert [(f.site_thread, f.aged_out) for f in found if isinstance(f, Left)] == [("d", False), ("e", True)]
+    assert [f.why for f in found if isinstance(f, Alarm)] == [
+        f"1 thread left the list before the time: {thread_id(SCOPE, 'd')}."
+    ]
+
+
+def test_what_had_left_is_not_told_again_and_what_comes_back_is() -> None:
+    had = known("a", "d", left="ad", a=3, d=20)
+    found = list(folded(*WHOLE).departures(had, NOON - timedelta(days=89)))
+
+    assert [f.ref.site_thread for f in found if isinstance(f, Returned)] == ["a"]
+    assert [f for f in found if not isinstance(f, Returned)] == []
+
+
+def test_a_thread_that_left_before_its_time_makes_the_run_suspect() -> None:
+    coverage = folded(*WHOLE).after(Left(SCOPE, "d", NOON, aged_out=False))
+
+    assert (coverage.verdict, coverage.reasons) == (Verdict.SUSPECT, ("1 thread left the list before the time",))
+    assert folded(*WHOLE).after(Left(SCOPE, "e", NOON, aged_out=True)).complete
+
+
+def test_a_list_half_as_long_as_it_should_be_takes_nothing_for_gone() -> None:
+    coverage = folded(*WHOLE, ever_had=7)
+
+    assert coverage.reasons == ("the list shows 3, and the archive has 7 threads that it should show",)
+    assert list(coverage.departures(known(*"abcdefg"), NOON)) == []
+
+
+@given(shuffled(), st.sets(st.sampled_from("abcdef")), st.sets(st.sampled_from("abcdef")))
+def test_only_a_list_that_nothing_speaks_against_says_that_a_thread_has_left(
+    events: list[Event], had: set[str], left: set[str]
+) -> None:
+    coverage = folded(*events)
+    found = list(coverage.departures(known(*had, left="".join(left)), NOON))
+    gone = {f.site_thread for f in found if isinstance(f, Left)}
+
+    assert gone <= had - coverage.listed - left
+    if gone:
+        assert coverage.verdict in (Verdict.COMPLETE, Verdict.PARTIAL)
+        assert coverage.ended is not None
+        assert coverage.ended.reached_end
+
+
+def test_a_list_that_is_read_again_counts_by_its_last_pages_alone() -> None:
+    moved = [PROVEN, listed(1, "a", "b", total=3), listed(2, "b", total=2), Relisted("it changed"), *WHOLE[1:]]
+    coverage = folded(*moved)
+
+    assert (coverage.verdict, coverage.relisted) == (Verdict.COMPLETE, ("it changed",))
+    assert coverage.listed == folded(*WHOLE).listed
 
 
 # --- what else it tells -----------------------------------------------------------------------------------------
